@@ -1,0 +1,6 @@
+"""Patch-level labels to tissue segmentation: the components that the configs of this bundle name."""
+
+from pathlib import Path
+
+#: Absolute path of the folder that holds ``configs``, ``scripts``, ``models`` and ``docs``.
+BUNDLE_ROOT = str(Path(__file__).resolve().parent.parent)

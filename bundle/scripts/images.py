@@ -1,0 +1,217 @@
+"""Reading and writing of images and label maps, by MONAI's readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from monai.data import ITKReader, NibabelReader
+from PIL import Image, UnidentifiedImageError
+
+from .atomic import atomic_path
+from .facts import DatasetFacts
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "image_size",
+    "read_image",
+    "read_mask",
+    "suffix",
+    "write_image",
+    "write_mask",
+]
+
+#: Largest image that is decoded, in px.
+MAX_PIXELS = 2**28
+_PIL = (".png", ".jpg", ".jpeg", ".bmp")
+_ITK = (".mha", ".mhd", ".nrrd", ".tif", ".tiff")
+_NIBABEL = (".nii", ".nii.gz")
+#: Suffixes of files that can be read.
+IMAGE_SUFFIXES = (*_PIL, *_ITK, *_NIBABEL)
+# what decoders raise on files that are not what they seem
+_DECODING_ERRORS = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, KeyError, TypeError)
+
+
+def suffix(path: str | Path) -> str:
+    """Lower-case suffix, ``.nii.gz`` taken as one."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) in px from the header, nothing decoded.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an image of a known format.
+    """
+    path = Path(path)
+    kind = suffix(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if kind not in IMAGE_SUFFIXES:
+        raise ValueError(f"{path}: found suffix {kind!r}, expected one of {', '.join(IMAGE_SUFFIXES)}")
+    try:
+        if kind in _PIL:
+            with Image.open(path) as image:
+                return image.height, image.width
+        if kind in _ITK:
+            import itk
+
+            header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+            if header is None:
+                raise ValueError("no ITK reader takes it")
+            header.SetFileName(str(path))
+            header.ReadImageInformation()
+            return int(header.GetDimensions(1)), int(header.GetDimensions(0))
+        import nibabel
+
+        shape = nibabel.load(path).shape
+        return int(shape[1]), int(shape[0])
+    except (UnidentifiedImageError, Image.DecompressionBombError, *_DECODING_ERRORS) as error:
+        raise ValueError(f"{path}: not a readable image ({_reason(error)})") from error
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read an image as RGB.
+
+    Args:
+        path: PNG, JPEG, BMP (PIL), MetaImage, NRRD, TIFF (ITK) or NIfTI (nibabel).
+        max_pixels: larger images are refused before anything is decoded.
+
+    Returns:
+        ``(H, W, 3)`` uint8; grey images have three equal channels, transparency is dropped.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable, truncated, too large, or not 8-bit grey or colour; the message names the file.
+    """
+    _check_size(path, max_pixels)
+    if suffix(path) in _PIL:
+        try:
+            with Image.open(path) as image:
+                return np.asarray(image.convert("RGB"))
+        except _DECODING_ERRORS as error:
+            raise ValueError(f"{path}: damaged or truncated image ({_reason(error)})") from error
+    array = _read_medical(path)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] not in (3, 4):
+        raise ValueError(f"{path}: found an array of shape {array.shape}, expected (H, W) or (H, W, 3)")
+    return np.ascontiguousarray(_as_bytes(array[..., :3], path))
+
+
+def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read a label map by value: the pixel value is the class index, palette colours are not looked at.
+
+    Args:
+        path: file in one of the formats of :func:`read_image`.
+        num_classes: number of tissue classes; a larger value than this (white background) is refused. ``None``: any.
+        max_pixels: larger maps are refused before anything is decoded.
+
+    Returns:
+        ``(H, W)`` uint8.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable, a colour image, or a value out of range; the message names the file.
+    """
+    _check_size(path, max_pixels)
+    if suffix(path) in _PIL:
+        try:
+            with Image.open(path) as image:
+                if image.mode not in ("P", "L", "1", "I", "I;16"):
+                    raise ValueError(
+                        f"found mode {image.mode}, expected palette (P) or grey (L) whose value is the class"
+                    )
+                array = np.asarray(image)
+        except _DECODING_ERRORS as error:
+            raise ValueError(f"{path}: not a readable mask ({_reason(error)})") from error
+    else:
+        array = _read_medical(path)
+    if array.ndim != 2:
+        raise ValueError(f"{path}: found an array of shape {array.shape}, expected one value per pixel (H, W)")
+    highest = 255 if num_classes is None else num_classes
+    if array.size and (array.min() < 0 or array.max() > highest):
+        found = sorted(set(np.unique(array).tolist()) - set(range(highest + 1)))
+        raise ValueError(f"{path}: found mask values {found[:8]}, expected 0 to {highest}")
+    return np.ascontiguousarray(array.astype(np.uint8))
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write ``(H, W, 3)`` uint8 RGB atomically, in the format of the suffix (PNG, JPEG)."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(image)).save(temporary)
+
+
+def write_mask(path: str | Path, mask: np.ndarray, facts: DatasetFacts, mpp: float | None = None) -> None:
+    """Write a label map atomically: palette PNG, ``.nii.gz``/``.nii`` or ``.nrrd``/``.mha`` by suffix.
+
+    Args:
+        path: target.
+        mask: ``(H, W)`` class indices in 0..255.
+        facts: palette; ``facts.white_value`` is shown white.
+        mpp: pixel size in µm/px for the formats that hold one; that of the facts by default.
+
+    Raises:
+        ValueError: another suffix, or a mask of another shape.
+    """
+    mask = np.ascontiguousarray(mask, dtype=np.uint8)
+    if mask.ndim != 2:
+        raise ValueError(f"{path}: expected a mask (H, W), found shape {mask.shape}")
+    spacing = (mpp or facts.mpp or 1.0) / 1000  # mm, the unit of these formats
+    kind = suffix(path)
+    with atomic_path(path) as temporary:
+        if kind == ".png":
+            image = Image.fromarray(mask)
+            image.putpalette([v for colour in facts.palette for v in colour] + [255, 255, 255])
+            image.save(temporary)
+        elif kind in _NIBABEL:
+            import nibabel
+
+            nibabel.save(nibabel.Nifti1Image(mask.T, np.diag([spacing, spacing, 1.0, 1.0])), temporary)
+        elif kind in (".nrrd", ".mha"):
+            import itk
+
+            image = itk.image_from_array(mask)
+            image.SetSpacing([spacing, spacing])
+            itk.imwrite(image, str(temporary), compression=True)
+        else:
+            raise ValueError(f"{path}: cannot write {kind!r}, expected .png, .nii.gz, .nii, .nrrd or .mha")
+
+
+def _check_size(path: str | Path, max_pixels: int) -> None:
+    height, width = image_size(path)
+    if height * width > max_pixels:
+        raise ValueError(f"{path}: found {width} x {height} px, more than the {max_pixels} px that are decoded")
+
+
+def _read_medical(path: str | Path) -> np.ndarray:
+    """Array ``(H, W)`` or ``(H, W, channels)``."""
+    reader = ITKReader(reverse_indexing=True) if suffix(path) in _ITK else NibabelReader(squeeze_non_spatial_dims=True)
+    try:
+        if suffix(path) in _ITK:
+            import itk
+
+            return np.asarray(itk.array_from_image(reader.read(str(path))))  # rows first, as ITK's numpy bridge gives
+        array = np.asarray(reader.get_data(reader.read(str(path)))[0])
+    except _DECODING_ERRORS as error:
+        raise ValueError(f"{path}: damaged or truncated image ({_reason(error)})") from error
+    while array.ndim > 2 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return np.moveaxis(array, 0, 1)
+
+
+def _as_bytes(array: np.ndarray, path: str | Path) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if array.size and (array.min() < 0 or array.max() > 255 or not np.array_equal(array, np.round(array))):
+        raise ValueError(
+            f"{path}: found {array.dtype} values {array.min()} to {array.max()}, expected integers 0 to 255"
+        )
+    return array.astype(np.uint8)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,104 @@
+"""All stages in order, each the MONAI workflow of its own config file, in one process."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigWorkflow
+
+from . import BUNDLE_ROOT
+from .check_dataset import assert_sound
+from .facts import DATALIST_NAME
+from .prepare import prepare as prepare_dataset
+from .stage import Stage
+
+__all__ = ["STAGES", "run_pipeline"]
+
+#: Config files that make up the pipeline, in order.
+STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
+
+logger = logging.getLogger(__name__)
+
+
+def run_pipeline(
+    dataset_dir: str,
+    output_dir: str,
+    model_dir: str,
+    source: str | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    prepare: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    stages: Sequence[str] = STAGES,
+    seed: int = 0,
+    experiment: str = "tissue-segmentation",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Prepare, check, and run every stage that is not finished yet; a stage finished with the same configuration and the
+    same inputs is skipped, one that was interrupted continues.
+
+    Args:
+        dataset_dir: prepared dataset; made from ``source`` where given.
+        output_dir: folder of the run.
+        model_dir: folder of the weights.
+        source: raw data for :func:`scripts.prepare.prepare`; ``None`` if ``dataset_dir`` is prepared already.
+        dataset: facts of the dataset, for preparation.
+        prepare: settings of the preparation.
+        overrides: per stage, ids and values that override its config.
+        stages: names of the config files to run, in order.
+        seed: seed of all stages.
+        experiment: MLflow experiment.
+        progress: whether to show progress bars.
+
+    Returns:
+        The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
+
+    Raises:
+        ValueError: overrides for an unknown stage, or a dataset that is not sound.
+    """
+    overrides = dict(overrides or {})
+    unknown = sorted(set(overrides) - set(stages))
+    if unknown:
+        raise ValueError(f"overrides: found {unknown}, expected stages among {list(stages)}")
+    if source is not None:
+        prepare_dataset(source, dataset_dir, dataset=dataset, **dict(prepare or {}))
+    assert_sound(dataset_dir)
+    record = Stage(
+        "pipeline",
+        output_dir,
+        seed,
+        inputs=[str(Path(dataset_dir) / DATALIST_NAME)],
+        config={"stages": list(stages), "overrides": overrides, "seed": seed},
+        experiment=experiment,
+    ).start()
+    for number, name in enumerate(stages, start=1):
+        workflow = ConfigWorkflow(
+            config_file=str(Path(BUNDLE_ROOT) / "configs" / f"{name}.yaml"),
+            workflow_type=None,
+            logging_file=False,
+            dataset_dir=dataset_dir,
+            output_dir=output_dir,
+            model_dir=model_dir,
+            seed=seed,
+            experiment=experiment,
+            parent_run=record.tracker.run_id,
+            progress=progress,
+            **overrides.get(name, {}),
+        )
+        workflow.initialize()
+        if workflow.parser.get_parsed_content("stage").finished():
+            logger.info("stage %d/%d %s: finished before, skipped", number, len(stages), name)
+            continue
+        logger.info("stage %d/%d %s", number, len(stages), name)
+        workflow.run()
+        workflow.finalize()
+        del workflow
+        gc.collect()  # datasets and networks of a stage refer to each other
+    metrics = Path(output_dir) / "evaluate" / "metrics.json"
+    results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
+    record.finish(results.get("scores", {}))
+    return results

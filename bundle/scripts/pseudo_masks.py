@@ -1,0 +1,249 @@
+"""Pseudo masks at several depths from a classifier's class activation maps (Han et al. 2022, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from ignite.handlers import ProgressBar
+from tqdm import tqdm
+
+from .atomic import write_json, write_text
+from .cam import grad_cam, upsample
+from .classifier import TissueClassifier
+from .facts import DatasetFacts
+from .images import image_size, read_image, read_mask, write_mask
+from .metrics import ConfusionMatrix
+from .white import white_background
+
+__all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
+
+
+class PseudoMasker:
+    """Turns patches with image-level labels into one label map per depth.
+
+    The Grad-CAM of the present classes is upsampled to the patch and arg-maxed among them, for each layer on its own.
+    White background is painted where the dataset has one.
+
+    Args:
+        classifier: trained classifier.
+        layers: layers of its extractor, shallow to deep.
+        facts: facts of the dataset.
+        scales: factors by which the patch is resized; maps are averaged over them.
+        flips: also average over the horizontal, the vertical and the double flip.
+        balance: before arg-max, divide each class's map by its largest value in the patch, so that a class with weak
+            logits is not swallowed by one with strong ones. The published program does not.
+        device: where the networks run.
+    """
+
+    def __init__(
+        self,
+        classifier: TissueClassifier,
+        layers: Sequence[str],
+        facts: DatasetFacts,
+        scales: Sequence[float] = (1.0,),
+        flips: bool = False,
+        balance: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        classifier.extractor.check_layers(layers)
+        if not layers or not scales or min(scales) <= 0:
+            raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
+        self.classifier = classifier.to(device).eval()
+        self.layers = tuple(layers)
+        self.facts = facts
+        self.scales = tuple(scales)
+        self.flips = flips
+        self.balance = balance
+        self.device = torch.device(device)
+
+    def maps(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Class activation maps of a batch at its own size, averaged over scales and flips.
+
+        Args:
+            image: ``(N, 3, H, W)`` float in [0, 1].
+            present: ``(N, C)`` image-level labels.
+
+        Returns:
+            ``{layer: (N, C, H, W)}``; absent classes are zero.
+        """
+        image, present = image.to(self.device), present.to(self.device)
+        size = image.shape[-2:]
+        axes: list[list[int]] = [[], [3], [2], [2, 3]] if self.flips else [[]]
+        total: dict[str, torch.Tensor] = {}
+        for scale in self.scales:
+            scaled = image if scale == 1 else upsample(image, [max(1, round(s * scale)) for s in size])
+            for axis in axes:
+                cams, _ = grad_cam(self.classifier, scaled.flip(axis), self.layers, present)
+                for layer, cam in cams.items():
+                    cam = upsample(cam, size).flip(axis)
+                    total[layer] = total[layer] + cam if layer in total else cam
+        if self.balance:
+            total = {k: cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6) for k, cam in total.items()}
+        return total
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Pseudo masks of a batch of equally large patches.
+
+        Args:
+            images: ``(N, H, W, 3)`` uint8 RGB.
+            labels: ``(N, C)`` image-level labels, each with a present class.
+
+        Returns:
+            ``(N, L, H, W)`` uint8 class indices, one map per layer; ``facts.white_value`` on white background.
+        """
+        present = torch.as_tensor(labels, dtype=torch.bool)
+        masks = np.empty((len(images), len(self.layers), *images.shape[1:3]), np.uint8)
+        several = np.flatnonzero(present.sum(dim=1).numpy() > 1)
+        # the mask of a patch with a single class is known without a map
+        masks[:] = present.int().argmax(dim=1).numpy().astype(np.uint8)[:, None, None, None]
+        if len(several):
+            batch = torch.from_numpy(images[several]).permute(0, 3, 1, 2).float() / 255
+            maps = self.maps(batch, present[several])
+            absent = ~present[several].to(self.device)[:, :, None, None]
+            for index, layer in enumerate(self.layers):
+                winner = maps[layer].masked_fill(absent, float("-inf")).argmax(dim=1)
+                masks[several, index] = winner.to("cpu", torch.uint8).numpy()
+        if self.facts.white_background:
+            for image, mask in zip(images, masks, strict=True):
+                mask[:, white_background(image)] = self.facts.white_value
+        return masks
+
+
+def pseudo_mask_paths(folder: str | Path, layers: Sequence[str], name: str) -> list[str]:
+    """Files of the pseudo masks of one patch, one per layer: ``<folder>/<layer>/<name>.png``."""
+    return [str(Path(folder) / layer / f"{name}.png") for layer in layers]
+
+
+def generate_pseudo_masks(
+    masker: PseudoMasker,
+    entries: Sequence[Mapping[str, Any]],
+    folder: str | Path,
+    fingerprint: str,
+    batch_size: int = 16,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
+
+    Patches are cut into the same batches whatever is there already, and a batch is skipped when all its files are, so
+    that an interrupted run ends with the same bits as an unbroken one.
+
+    Args:
+        masker: the pseudo masker.
+        entries: datalist entries with ``image``, ``label`` and ``name``.
+        folder: target; files in it of another ``fingerprint`` are removed first.
+        fingerprint: identifies classifier and settings.
+        batch_size: patches per forward pass.
+        progress: whether to show progress bars.
+
+    Returns:
+        The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
+
+    Raises:
+        ValueError: there are no patches.
+    """
+    folder = Path(folder)
+    if not entries:
+        raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
+    _clear_if_other(folder, masker.layers, fingerprint)
+    todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
+
+    def step(_engine: Engine, batch: list[tuple[Mapping[str, Any], np.ndarray]]) -> None:
+        masks = masker(np.stack([image for _, image in batch]), np.array([entry["label"] for entry, _ in batch]))
+        for (entry, _), per_layer in zip(batch, masks, strict=True):
+            for path, mask in zip(pseudo_mask_paths(folder, masker.layers, entry["name"]), per_layer, strict=True):
+                write_mask(path, mask, masker.facts)
+
+    if todo:
+        engine = Engine(step)
+        if progress:
+            ProgressBar(desc="pseudo masks").attach(engine)
+        loader = torch.utils.data.DataLoader(_Patches(todo), batch_size=None, collate_fn=list)
+        engine.run(loader, max_epochs=1, epoch_length=len(todo))
+    summary = summarise_pseudo_masks(entries, folder, masker.layers, masker.facts, progress)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def summarise_pseudo_masks(
+    entries: Sequence[Mapping[str, Any]],
+    folder: str | Path,
+    layers: Sequence[str],
+    facts: DatasetFacts,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Count what the pseudo masks say, and score them where true masks are at hand.
+
+    Args:
+        entries: datalist entries; a true mask under ``mask`` is used for the scores alone.
+        folder: folder of the pseudo masks.
+        layers: its layers.
+        facts: facts of the dataset.
+        progress: whether to show a progress bar.
+
+    Returns:
+        ``{"patches": n, "pixels": {layer: {class: px}}, "agreement": {"a/b": share of pixels}, "scores": {layer:
+        scores}}``; ``scores`` is empty without true masks.
+    """
+    pixels = {layer: np.zeros(facts.num_classes + 1, np.int64) for layer in layers}
+    agreement = {pair: [0, 0] for pair in combinations(range(len(layers)), 2)}
+    matrices = {layer: ConfusionMatrix(facts.num_classes) for layer in layers}
+    scored = 0
+    for entry in tqdm(entries, desc="summary of pseudo masks", disable=not progress, leave=False):
+        masks = [read_mask(path) for path in pseudo_mask_paths(folder, layers, entry["name"])]
+        truth = read_mask(entry["mask"], facts.num_classes) if entry.get("mask") else None
+        scored += truth is not None
+        for layer, mask in zip(layers, masks, strict=True):
+            pixels[layer] += np.bincount(mask.ravel(), minlength=facts.num_classes + 1)[: facts.num_classes + 1]
+            if truth is not None:
+                matrices[layer].update(mask, truth)
+        for first, second in agreement:
+            agreement[first, second][0] += int((masks[first] == masks[second]).sum())
+            agreement[first, second][1] += masks[first].size
+    names = [*facts.classes, "white background"]
+    return {
+        "patches": len(entries),
+        "pixels": {k: dict(zip(names, v.tolist(), strict=True)) for k, v in pixels.items()},
+        "agreement": {f"{layers[a]}/{layers[b]}": same / max(1, n) for (a, b), (same, n) in agreement.items()},
+        "scores": {k: m.scores(facts.classes) for k, m in matrices.items()} if scored else {},
+    }
+
+
+class _Patches(torch.utils.data.Dataset):
+    """Batches of entries with their decoded patches."""
+
+    def __init__(self, batches: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> list[tuple[Mapping[str, Any], np.ndarray]]:
+        return [(entry, read_image(entry["image"])) for entry in self.batches[index]]
+
+
+def _batches(entries: Sequence[Mapping[str, Any]], size: int) -> list[list[Mapping[str, Any]]]:
+    """Fixed batches of equally large patches, in the order of the datalist."""
+    groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        groups.setdefault(image_size(entry["image"]), []).append(entry)
+    return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+
+
+def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str]) -> bool:
+    return all(Path(p).is_file() for entry in batch for p in pseudo_mask_paths(folder, layers, entry["name"]))
+
+
+def _clear_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
+    record = folder / "fingerprint.txt"
+    if not record.is_file() or record.read_text(encoding="utf-8").strip() != fingerprint:
+        record.unlink(missing_ok=True)
+        for layer in layers:
+            for path in (folder / layer).glob("*.png"):
+                path.unlink()
+        write_text(record, fingerprint + "\n")

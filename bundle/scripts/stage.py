@@ -1,0 +1,237 @@
+"""One stage of the flow: its folder, its record, its seed, and whether it still has to be done."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from monai.bundle import ConfigParser
+from monai.utils import set_determinism
+
+from . import BUNDLE_ROOT
+from .atomic import write_json, write_text
+from .tracking import Tracker
+
+__all__ = ["Stage", "environment"]
+
+_RECORD = "stage.json"
+_PACKAGES = ("monai", "torch", "pytorch-ignite", "mlflow", "numpy", "itk", "nibabel", "pillow", "scikit-image")
+# settings that say where and how loudly a stage runs, not what it computes
+_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress"}
+
+
+class Stage:
+    """Folder ``<output_dir>/<name>`` of a stage, which says of itself what ran, with what, and whether it finished.
+
+    The folder holds ``config.yaml`` (the configuration as run, overrides included), ``environment.json`` (seed, package
+    versions, machine, git commit) and ``stage.json`` (state and fingerprint). The fingerprint covers the configuration
+    and the content of the input files: a later run with the same fingerprint continues; with another, starts anew.
+
+    Args:
+        name: name of the stage and of its folder.
+        output_dir: folder of the whole run.
+        seed: seed of every random number generator.
+        inputs: files whose content the stage depends on; absent ones are refused when it starts.
+        key: further values that the fingerprint covers.
+        config: configuration to record; that of the running MONAI workflow by default.
+        experiment: MLflow experiment.
+        parent_run: MLflow run id of the pipeline that this stage is part of.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        output_dir: str,
+        seed: int = 0,
+        inputs: Sequence[str] = (),
+        key: Any = None,
+        config: Mapping[str, Any] | None = None,
+        experiment: str = "tissue-segmentation",
+        parent_run: str | None = None,
+    ) -> None:
+        self.name = name
+        self.folder = Path(output_dir).absolute() / name
+        self.seed = int(seed)
+        self.inputs = [Path(p) for p in inputs]
+        self.key = str(key)
+        self.config = plain(config if config is not None else running_config())
+        self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
+        self.fingerprint = ""
+        self.resumes = False
+        # before any network is built from this configuration
+        set_determinism(self.seed)
+
+    def start(self) -> Stage:
+        """Seed everything, record configuration and environment, open the tracked run.
+
+        Raises:
+            FileNotFoundError: an input is absent.
+            PermissionError: the folder cannot be written.
+        """
+        for path in self.inputs:
+            if not path.is_file():
+                raise FileNotFoundError(f"stage {self.name!r} needs {path}, which does not exist: run the stage before")
+        make_folder(self.folder)
+        self.fingerprint = fingerprint(self.config, self.inputs, self.key)
+        record = read_record(self.folder)
+        self.resumes = record.get("fingerprint") == self.fingerprint
+        if record and not self.resumes:
+            for path in self.folder.glob("last.pt"):
+                path.unlink()  # belongs to another configuration
+        self._record("running", self.tracker.open(record.get("run_id") if self.resumes else None))
+        write_text(self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+        details = environment(self.seed)
+        write_json(self.folder / "environment.json", details)
+        self.tracker.log_params(
+            {**scalars(self.config), **{f"environment.{k}": v for k, v in scalars(details).items()}}
+        )
+        self.tracker.log_artifacts([self.folder / "config.yaml", self.folder / "environment.json"])
+        set_determinism(self.seed)
+        return self
+
+    def finished(self) -> bool:
+        """Whether the stage was finished before with this configuration and these input files."""
+        record = read_record(self.folder)
+        return record.get("state") == "finished" and record.get("fingerprint") == fingerprint(
+            self.config, self.inputs, self.key
+        )
+
+    def finish(self, metrics: Mapping[str, Any] | None = None, artifacts: Sequence[str | Path] = ()) -> None:
+        """Mark the stage finished, and close the tracked run with its last figures and files.
+
+        Args:
+            metrics: figures; nested mappings are flattened, anything but numbers is left out.
+            artifacts: files to track (pictures, reports); absent ones are left out.
+        """
+        self.tracker.log_metrics(metrics or {})
+        self.tracker.log_artifacts([p for p in map(Path, artifacts) if p.is_file()])
+        run_id = self.tracker.run_id
+        self.tracker.close()
+        self._record("finished", run_id)
+
+    def _record(self, state: str, run_id: str | None) -> None:
+        write_json(
+            self.folder / _RECORD,
+            {
+                "stage": self.name,
+                "state": state,
+                "fingerprint": self.fingerprint,
+                "run_id": run_id,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            },
+        )
+
+
+def environment(seed: int | None = None) -> dict[str, Any]:
+    """Seed, package versions, machine and git commit (``None`` outside a checkout)."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "seed": seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "packages": versions,
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """Commit of the bundle's checkout, with ``-dirty`` where files differ from it."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", BUNDLE_ROOT, *arguments], capture_output=True, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()
+
+
+def running_config() -> dict[str, Any]:
+    """The raw configuration of the MONAI workflow that is evaluating this expression; empty outside one.
+
+    A configuration cannot name itself whole, so the innermost parser on the call stack is asked.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        parser = owner if isinstance(owner, ConfigParser) else getattr(owner, "__dict__", {}).get("parser")
+        if isinstance(parser, ConfigParser):
+            return {k: v for k, v in deepcopy(parser.config).items() if k != parser.meta_key}
+        frame = frame.f_back
+    return {}
+
+
+def fingerprint(config: Mapping[str, Any], inputs: Sequence[str | Path], key: str = "") -> str:
+    """SHA-256 over what a configuration computes, the content of its input files, and a key."""
+    digest = hashlib.sha256()
+    relevant = {k: v for k, v in config.items() if k not in _WHERE}
+    digest.update(json.dumps([relevant, key], sort_keys=True, default=str).encode())
+    for path in map(Path, inputs):
+        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"absent")
+    return digest.hexdigest()
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Content of a stage's record; empty where there is none, or none that can be read."""
+    try:
+        return json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Create a folder, and refuse one that cannot be written.
+
+    Raises:
+        PermissionError: with the folder's name and what to do.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PermissionError(f"cannot write to {folder}: {error.strerror}; choose another output folder") from error
+    return folder
+
+
+def plain(value: Any) -> Any:
+    """A configuration as plain YAML types; anything else as its text."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def scalars(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten a nested mapping to ``{"a.b": scalar}``; lists and expressions of the configuration are left out."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found.update(scalars(item, f"{prefix}{key}."))
+        elif isinstance(item, (int, float, bool)) or (isinstance(item, str) and not item.startswith(("$", "@"))):
+            found[f"{prefix}{key}"] = item
+    return found

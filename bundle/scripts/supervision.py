@@ -1,0 +1,55 @@
+"""Multi-layer pseudo-supervision (MLPS), section 3.3 of Han et al. 2022."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["MultiLayerPseudoSupervisionLoss"]
+
+
+class MultiLayerPseudoSupervisionLoss(nn.Module):
+    """Weighted sum of cross-entropies against the pseudo masks of several depths; white pixels are ignored.
+
+    Args:
+        weights: weight per depth, shallow to deep; the paper's are 0.2, 0.2, 0.6.
+        label_smoothing: share of the target spread over all classes, in [0, 1), against noise of the pseudo masks.
+
+    Raises:
+        ValueError: no weight, a negative one, or weights that sum to zero.
+    """
+
+    def __init__(self, weights: Sequence[float] = (0.2, 0.2, 0.6), label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not weights or min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError(f"weights: expected non-negative numbers with a positive sum, found {list(weights)}")
+        self.weights = tuple(float(w) for w in weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """
+        Args:
+            logits: ``(N, C, H, W)``.
+            masks: ``(N, L, H, W)`` integer pseudo masks, one per weight; a value of ``C`` or more is ignored.
+
+        Returns:
+            Scalar: the mean over tissue pixels of each depth, weighted and summed; 0 where there is no tissue pixel.
+
+        Raises:
+            ValueError: shapes that do not fit each other or the weights.
+        """
+        expected = (logits.shape[0], len(self.weights), *logits.shape[2:])
+        if tuple(masks.shape) != expected:
+            raise ValueError(f"masks: expected shape {expected} (N, layers, H, W), found {tuple(masks.shape)}")
+        loss = logits.new_zeros(())
+        for weight, mask in zip(self.weights, masks.unbind(dim=1), strict=True):
+            target = torch.where(mask < logits.shape[1], mask.long(), -100)
+            tissue = (target >= 0).sum().clamp(min=1)
+            total = functional.cross_entropy(
+                logits, target, ignore_index=-100, reduction="sum", label_smoothing=self.label_smoothing
+            )
+            loss = loss + weight * total / tissue
+        return loss

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from scripts.cam import grad_cam, upsample
+from scripts.classifier import TissueClassifier
+from tiny import TinyExtractor
+
+
+def _classifier(num_classes: int = 3) -> TissueClassifier:
+    return TissueClassifier(TinyExtractor(), num_classes).eval()
+
+
+def _plain(classifier, image, layer, k):
+    """Grad-CAM as its definition says: one image, one class, one layer."""
+    features = classifier.extractor(image[None])
+    feature = features[layer]
+    score = classifier.head(features[classifier.layer])[0, k]
+    gradient = torch.autograd.grad(score, feature)[0]
+    return (gradient.mean((2, 3), keepdim=True) * feature).sum(1)[0].detach()
+
+
+def test_equals_the_definition_for_every_image_class_and_layer():
+    classifier, image = _classifier(), torch.rand(4, 3, 32, 40)
+    cams, logits = grad_cam(classifier, image, ("a", "b", "c"))
+    torch.testing.assert_close(logits, classifier(image).detach())
+    for layer in ("a", "b", "c"):
+        for n in range(4):
+            for k in range(3):
+                torch.testing.assert_close(
+                    cams[layer][n, k], _plain(classifier, image[n], layer, k), rtol=1e-4, atol=1e-7
+                )
+
+
+def test_absent_classes_are_zero_and_change_nothing():
+    classifier, image = _classifier(), torch.rand(3, 3, 32, 32)
+    present = torch.tensor([[1, 0, 0], [1, 0, 1], [0, 0, 1]])
+    everything, _ = grad_cam(classifier, image, ("a", "c"))
+    some, _ = grad_cam(classifier, image, ("a", "c"), present)
+    for layer in ("a", "c"):
+        torch.testing.assert_close(some[layer], everything[layer] * present[:, :, None, None])
+
+
+def test_leaves_the_classifier_as_it_was():
+    classifier = _classifier()
+    next(classifier.parameters()).requires_grad_(False)
+    before = [p.requires_grad for p in classifier.parameters()]
+    grad_cam(classifier, torch.rand(1, 3, 16, 16), ("b",))
+    assert [p.requires_grad for p in classifier.parameters()] == before
+    assert all(p.grad is None for p in classifier.parameters())
+
+
+def test_refuses():
+    with pytest.raises(ValueError, match="evaluation mode"):
+        grad_cam(_classifier().train(), torch.rand(1, 3, 16, 16), ("b",))
+    with pytest.raises(ValueError, match="no layer"):
+        grad_cam(_classifier(), torch.rand(1, 3, 16, 16), ("z",))
+
+
+def test_upsample_is_bilinear_without_aligned_corners():
+    line = torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2)
+    torch.testing.assert_close(upsample(line, (1, 4)).flatten(), torch.tensor([0.0, 0.25, 0.75, 1.0]))
