@@ -32,12 +32,16 @@ DEMO_FACTS = DatasetFacts(
 #: File that a complete demo dataset ends with: the settings it was drawn with.
 DEMO_NAME = "demo.json"
 #: Share of a patch's pixels that a class must exceed to be in its image-level label.
-MIN_SHARE = 0.02
+MIN_SHARE = 0.03
 _VERSION = 1  # of the drawings; another one means that the same settings draw other images
 _SPLITS = ("train", "val", "test")
 _GRID = {"train": 6, "val": 2, "test": 2}  # patches along one side of a slide
 _KEEP = 22  # training patches taken from a slide, at most
-_REGION = {"train": 105.0, "val": 75.0, "test": 75.0}  # px; larger regions give more patches of a single class
+_REGION = {
+    "train": 1.2,
+    "val": 1 / 3,
+    "test": 1 / 3,
+}  # size of regions over that of a patch: large ones give single classes
 _MAX_WHITE = 0.6  # patches with a larger share of white are left out where others can be had
 
 
@@ -60,7 +64,7 @@ def image_level_label(mask: np.ndarray, num_classes: int = 4, min_share: float =
 
 
 def _corners(mask: np.ndarray, size: int, keep: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Where a slide is cut: patches that do not overlap, single-class and mixed ones in turn, their classes in turn.
+    """Where a slide is cut: patches that do not overlap, half of them of a single class where there are enough.
 
     Args:
         mask: ``(H, W)`` classes of the slide.
@@ -95,17 +99,17 @@ def _corners(mask: np.ndarray, size: int, keep: int, rng: np.random.Generator) -
 
     single, mixed = ([k for k in sorted(queues) if (sum(k) == 1) is wanted] for wanted in (True, False))
     while len(corners) < keep:
-        found = [take(kind) for kind in (single, mixed) if len(corners) < keep]
+        found = [take(kind) for kind in (single, mixed, single) if len(corners) < keep]
         if not any(found):
             break
-    return corners
+    return corners or [(0, 0)]
 
 
 def _patches(split: str, slide: int, size: int, seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Draw one slide, from its own child seed, and cut it: (name, RGB, mask) of each patch."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SPLITS.index(split), slide)))
     side = _GRID[split] * size
-    rgb, mask = draw_tissue(rng, (side + side % 2,) * 2, region=_REGION[split])
+    rgb, mask = draw_tissue(rng, (side + side % 2,) * 2, region=_REGION[split] * size)
     if split == "train":
         corners = _corners(mask, size, _KEEP, rng)
     else:

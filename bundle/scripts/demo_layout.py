@@ -38,10 +38,12 @@ class Layout:
     hole: np.ndarray
 
 
-def resize(field: np.ndarray, size: tuple[int, int], resample: int = Image.Resampling.BICUBIC) -> np.ndarray:
-    """Resample a float32 ``(h, w)`` field to ``size``, (H, W)."""
+def resize(
+    field: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
+    """Resample a float32 ``(h, w)`` field, or its part ``box`` (left, top, right, bottom), to ``size``, (H, W)."""
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
-    return np.asarray(image.resize((size[1], size[0]), resample))
+    return np.array(image.resize((size[1], size[0]), Image.Resampling.BICUBIC, box=box))
 
 
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) -> np.ndarray:
@@ -53,13 +55,12 @@ def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) 
     if scale < 3:
         noise = gaussian_filter(rng.standard_normal(size, dtype=np.float32), scale)
         return noise * np.float32(2 * np.sqrt(np.pi) * scale)
-    # coarse fields are drawn coarsely: one sample per `scale`, smoothed, then interpolated with a margin to crop away
+    # coarse fields are drawn coarsely: one sample per `scale`, smoothed, then interpolated, borders left out
     cells = [int(np.ceil(n / scale)) + 6 for n in size]
     coarse = gaussian_filter(rng.standard_normal(cells, dtype=np.float32), 1.0, mode="wrap")
-    fine = resize(coarse, (round(cells[0] * scale), round(cells[1] * scale)))
-    margin = int(3 * scale)
-    top, left = (int(m) for m in rng.integers(margin // 2, margin, 2))
-    return fine[top : top + size[0], left : left + size[1]] * np.float32(2 * np.sqrt(np.pi))
+    top, left = rng.uniform(2, 3, 2)
+    box = (left, top, left + size[1] / scale, top + size[0] / scale)
+    return resize(coarse, size, box=box) * np.float32(2 * np.sqrt(np.pi))
 
 
 def ramp(field: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -103,7 +104,7 @@ def _potentials(
     # epithelium comes in whole glands
     at = np.clip((centres / step).astype(int), 0, np.array(size) - 1)
     field[TE] = 0.3 * field[TE] + 0.7 * field[TE][at[:, 0], at[:, 1]][gland]
-    target = 0.05 + (1 - 4 * 0.05) * rng.dirichlet((1.6, 0.7, 0.8, 1.3))  # some slides are nearly of one tissue
+    target = 0.04 + (1 - 4 * 0.04) * rng.dirichlet((1.2, 0.6, 0.7, 0.9))  # some slides are nearly of one tissue
     sample = field[:, ::3, ::3].copy()
     bias = np.zeros((4, 1, 1), np.float32)
     for _ in range(25):
@@ -137,7 +138,11 @@ def draw_layout(rng: np.random.Generator, size: tuple[int, int], region: float =
     # strands of stroma part the glands; wide strands are stroma in the mask too, thin ones an annotator ignores
     gap = 2.6 + 2.8 * smooth_noise(rng, small, 34 / step) + rng.uniform(-1, 1)
     epithelium = (tissue == TE) & (border > gap)
-    depth = step * (distance_transform_edt(epithelium) - distance_transform_edt(~epithelium)).astype(np.float32)
+    sides = [
+        distance_transform_edt(side) if side.any() and not side.all() else side * 99.0
+        for side in (epithelium, ~epithelium)
+    ]
+    depth = step * (sides[0] - sides[1]).astype(np.float32)
     depth = resize(gaussian_filter(depth, 0.8), size) + 0.7 * smooth_noise(rng, size, 2.5)
 
     count = len(centres)
@@ -146,7 +151,7 @@ def draw_layout(rng: np.random.Generator, size: tuple[int, int], region: float =
     tone = rng.normal(0, 1, count)
     maps = [resize(gaussian_filter(v[gland].astype(np.float32), 1.5), size) for v in (thickness, tone)]
     thickness, tone = maps[0] + 1.6 * smooth_noise(rng, size, 5), maps[1]
-    hollow = resize(gaussian_filter(hollow[gland], 1.0), size)
+    hollow = np.clip(resize(gaussian_filter(hollow[gland], 1.0), size), 0, 1)
 
     # tissue that is not epithelium; softness differs from place to place
     others = np.stack([resize(p, size) for p in potential[1:]])
@@ -155,7 +160,7 @@ def draw_layout(rng: np.random.Generator, size: tuple[int, int], region: float =
     soft = np.exp((others - others.max(0)) / 0.14)
     soft /= soft.sum(0)
     te = ramp(depth, -1.2, 1.2)
-    within = resize((tissue == TE).astype(np.float32), size)  # strands between glands are stroma, whatever lies outside
+    within = np.clip(resize(tissue == TE, size), 0, 1)  # strands between glands are stroma, whatever lies outside
     soft *= 1 - within
     soft[TAS - 1] += within
     weights = np.concatenate([te[None], soft * (1 - te)]).astype(np.float32)

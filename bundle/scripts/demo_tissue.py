@@ -61,23 +61,9 @@ def _pick(rng: np.random.Generator, at: tuple[np.ndarray, ...], **ranges: tuple[
     return Nuclei(y=y, x=x, angle=angle, **drawn)
 
 
-def _cells(
-    rng: np.random.Generator, layout: Layout, glass: np.ndarray, fibre: np.ndarray, loose: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """Place and draw all nuclei.
-
-    Returns:
-        ``(H, W)`` haematoxylin of nuclei, ``(H, W)`` coverage by nuclei, ``(H, W)`` haemoglobin,
-        ``(h, w)`` number of the nearest tumour cell at half size of the nearest tumour cell.
-    """
-    size = layout.mask.shape
-    weights, depth = layout.weights, layout.depth
-    tissue = glass < 0.35
-    chromatin, body = np.zeros(size, np.float32), np.zeros(size, np.float32)
-    taken = ~(glass < 0.6)
-    outward = _direction(depth)
-
-    # tumour: the first row of nuclei stands on the edge of the gland, side by side; later ones crowd behind it
+def _tumour(rng: np.random.Generator, layout: Layout, tissue: np.ndarray, taken: np.ndarray) -> Nuclei:
+    """Tumour nuclei: a first row on the edge of the gland, side by side; later ones crowd behind it."""
+    size, depth = tissue.shape, layout.depth
     large = rng.uniform(3.9, 4.8)
     vesicular = rng.uniform(0.35, 0.95)
     dark = rng.uniform(0.85, 1.25) * (1.25 - 0.35 * vesicular)
@@ -85,9 +71,9 @@ def _cells(
     rank = basal + rng.uniform(0, rng.uniform(0.5, 4), size)
     apical = ramp(layout.thickness - depth, 1.0, 7.0) * layout.hollow + (1 - layout.hollow)
     density = tissue * (depth > 1.8) * (0.35 + 0.65 * ramp(basal, 6.0, 2.0)) * np.clip(apical, 0.04, 1)
-    swirl = outward + 0.9 * smooth_noise(rng, size, 6) * (1.2 - layout.hollow)
+    swirl = _direction(depth) + 0.9 * smooth_noise(rng, size, 6) * (1.2 - layout.hollow)
     room = (large * rng.uniform(1.35, 1.65), large * rng.uniform(1.1, 1.38))
-    tumour = _pick(
+    nuclei = _pick(
         rng,
         place(rng, taken, density, room, swirl, rank, tries=5),
         major=(large * 0.85, large * 1.2),
@@ -95,79 +81,81 @@ def _cells(
         dark=(dark * 0.7, dark * 1.25),
         vesicular=(vesicular * 0.5, vesicular),
     )
-    tumour.angle = tumour.angle + rng.normal(0, 0.25, len(tumour))
-    stamp(rng, tumour, chromatin, body)
+    nuclei.angle = nuclei.angle + rng.normal(0, 0.25, len(nuclei))
+    return nuclei
 
-    # lymphocytes: crowded in their clusters, strays in the stroma nearby and a few within the tumour
+
+def _lymphocytes(rng: np.random.Generator, layout: Layout, tissue: np.ndarray, taken: np.ndarray) -> Nuclei:
+    """Lymphocytes: crowded in their clusters, strays in the stroma nearby and a few within the tumour."""
+    weights, size = layout.weights, tissue.shape
     stray = 0.10 * ramp(smooth_noise(rng, size, 30) + rng.uniform(-0.6, 0.5), 0.3, 1.5)
     crowd = ramp(smooth_noise(rng, size, 22), -2.2, -0.2)
     density = weights[LYM] * (0.35 + 0.65 * crowd) + stray * weights[TAS] + 0.006 * weights[TE] + 0.012 * weights[NEC]
     small = rng.uniform(2.3, 2.8)
-    lymph = _pick(
-        rng,
-        place(rng, taken, tissue * density, (small * 2.0, small * 1.8), tries=4),
-        major=(small * 0.9, small * 1.2),
-        minor=(0.8, 1.0),
-        dark=(1.25, 2.0),
-        vesicular=(0.0, 0.45),
-    )
-    stamp(rng, lymph, chromatin, body)
+    at = place(rng, taken, tissue * density, (small * 2.0, small * 1.8), tries=4)
+    return _pick(rng, at, major=(small * 0.9, small * 1.2), minor=(0.8, 1.0), dark=(1.25, 2.0), vesicular=(0.0, 0.45))
 
-    # stroma: spindle nuclei along the fibres, some of them plump
+
+def _fibroblasts(
+    rng: np.random.Generator, density: np.ndarray, fibre: np.ndarray, taken: np.ndarray
+) -> tuple[Nuclei, Nuclei]:
+    """Spindle nuclei along the fibres: slender ones, and plump ones."""
+    at = place(rng, taken, 0.75 * density, (10, 4.2), fibre)
+    slender = _pick(
+        rng, at, major=(4.5, 8.5), minor=(0.18, 0.32), dark=(0.8, 1.6), vesicular=(0, 0.2), bend=(-0.035, 0.035)
+    )
+    at = place(rng, taken, 0.25 * density, (10, 4.2), fibre)
+    plump = _pick(rng, at, major=(3.6, 5.2), minor=(0.4, 0.62), dark=(0.8, 1.6), vesicular=(0, 0.8), bend=(-0.02, 0.02))
+    return slender, plump
+
+
+def _necrotic(rng: np.random.Generator, density: np.ndarray, taken: np.ndarray) -> tuple[Nuclei, Nuclei]:
+    """What is left of nuclei in necrosis: ghosts that hardly stain, and dust."""
+    clump = ramp(smooth_noise(rng, density.shape, 13), -0.3, 2.0)
+    at = place(rng, taken, 0.5 * density, (6.5, 5.5))
+    ghosts = _pick(rng, at, major=(2.6, 4.4), minor=(0.6, 0.95), dark=(0.06, 0.42), vesicular=(0.0, 0.6))
+    at = place(rng, np.zeros_like(taken), density * (0.08 + 0.8 * clump), (2.2, 2.0), tries=1.6)
+    dust = _pick(rng, at, major=(0.6, 1.7), minor=(0.6, 1.0), dark=(0.3, 1.5), vesicular=(0, 0))
+    return ghosts, dust
+
+
+def _erythrocytes(rng: np.random.Generator, density: np.ndarray, taken: np.ndarray) -> Nuclei:
+    """Red cells, heaped in capillaries of the stroma; `dark` is haemoglobin."""
+    heap = ramp(smooth_noise(rng, density.shape, 16), 2.0, 2.6) * rng.uniform(0.0, 1.0)
+    at = place(rng, taken, density * heap, (4.6, 4.0), tries=4)
+    return _pick(rng, at, major=(2.4, 3.0), minor=(0.75, 1.0), dark=(0.5, 0.9), vesicular=(0.0, 0.25))
+
+
+def _cells(
+    rng: np.random.Generator, layout: Layout, glass: np.ndarray, fibre: np.ndarray, loose: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Place and draw all cells.
+
+    Returns:
+        ``(H, W)`` haematoxylin of nuclei, ``(H, W)`` coverage by nuclei, ``(H, W)`` haemoglobin, and ``(h, w)`` number
+        of the nearest tumour cell or ghost, at half size.
+    """
+    size, weights = layout.mask.shape, layout.weights
+    tissue, taken = glass < 0.35, glass >= 0.6
+    chromatin, body, blood = (np.zeros(size, np.float32) for _ in range(3))
+
+    tumour = _tumour(rng, layout, tissue, taken)
+    lymphocytes = _lymphocytes(rng, layout, tissue, taken)
     cellular = 0.16 + 0.7 * ramp(smooth_noise(rng, size, 35) + rng.uniform(-0.8, 0.5), -0.6, 1.6)
     spindle = weights[TAS] * cellular * (1 - 0.3 * loose) + 0.05 * weights[LYM]
-    for share, length, width, vesicle in ((0.75, (4.5, 8.5), (0.18, 0.32), 0.2), (0.25, (3.6, 5.2), (0.4, 0.62), 0.8)):
-        nuclei = _pick(
-            rng,
-            place(rng, taken, tissue * spindle * share, (10, 4.2), fibre, tries=3),
-            major=length,
-            minor=width,
-            dark=(0.8, 1.6),
-            vesicular=(0.0, vesicle),
-            bend=(-0.035, 0.035),
-        )
+    slender, plump = _fibroblasts(rng, tissue * spindle, fibre, taken)
+    ghosts, dust = _necrotic(rng, tissue * weights[NEC], taken)
+    for nuclei in (tumour, lymphocytes, slender, plump, ghosts, dust):
         stamp(rng, nuclei, chromatin, body)
+    stamp(rng, _erythrocytes(rng, tissue * weights[TAS], taken), blood, np.zeros_like(body))
 
-    # necrosis: dust of broken nuclei, and ghosts that hardly stain
-    clump = ramp(smooth_noise(rng, size, 13), -0.3, 2.0)
-    ghosts = _pick(
-        rng,
-        place(rng, taken, tissue * weights[NEC] * 0.5, (6.5, 5.5), tries=3),
-        major=(2.6, 4.4),
-        minor=(0.6, 0.95),
-        dark=(0.06, 0.42),
-        vesicular=(0.0, 0.6),
-    )
-    stamp(rng, ghosts, chromatin, body)
-    dust = place(rng, np.zeros(size, bool), tissue * weights[NEC] * (0.08 + 0.8 * clump), (2.2, 2.0), tries=1.6)
-    stamp(
-        rng,
-        _pick(rng, dust, major=(0.6, 1.7), minor=(0.6, 1.0), dark=(0.3, 1.5), vesicular=(0, 0)),
-        chromatin,
-        body,
-    )
-
-    # capillaries: heaps of red cells
-    blood = np.zeros(size, np.float32)
-    heap = ramp(smooth_noise(rng, size, 16), 2.0, 2.6) * rng.uniform(0.0, 1.0)
-    erythrocytes = _pick(
-        rng,
-        place(rng, taken, tissue * heap * weights[TAS], (4.6, 4.0), tries=4),
-        major=(2.4, 3.0),
-        minor=(0.75, 1.0),
-        dark=(0.5, 0.9),
-        vesicular=(0.0, 0.25),
-    )
-    stamp(rng, erythrocytes, blood, np.zeros(size, np.float32))
-
-    markers = np.zeros(size, np.int32)
+    marker = np.zeros([n // 2 for n in size], np.int32)
     for nuclei in (tumour, ghosts):
-        markers[nuclei.y, nuclei.x] = rng.integers(1, 2**20, len(nuclei))
-    half = np.maximum(
-        np.maximum(markers[::2, ::2], markers[1::2, ::2]), np.maximum(markers[::2, 1::2], markers[1::2, 1::2])
-    )
-    nearest = distance_transform_edt(half == 0, return_distances=False, return_indices=True)
-    return chromatin, body, blood, half[tuple(nearest)]
+        marker[nuclei.y // 2, nuclei.x // 2] = rng.integers(1, 2**20, len(nuclei))
+    if not marker.any():
+        return chromatin, body, blood, marker
+    nearest = distance_transform_edt(marker == 0, return_distances=False, return_indices=True)
+    return chromatin, body, blood, marker[tuple(nearest)]
 
 
 def _membranes(cell: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
