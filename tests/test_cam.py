@@ -27,9 +27,7 @@ def test_equals_the_definition_for_every_image_class_and_layer():
     for layer in ("a", "b", "c"):
         for n in range(4):
             for k in range(3):
-                torch.testing.assert_close(
-                    cams[layer][n, k], _plain(classifier, image[n], layer, k), rtol=1e-4, atol=1e-7
-                )
+                torch.testing.assert_close(cams[layer][n, k], _plain(classifier, image[n], layer, k), rtol=1e-4, atol=1e-7)
 
 
 def test_absent_classes_are_zero_and_change_nothing():

@@ -68,9 +68,7 @@ def _entry(entry: Any, base: Path, facts: DatasetFacts, require: Sequence[str], 
     label = entry.get("label")
     if label is not None:
         if not isinstance(label, list) or len(label) != facts.num_classes or any(v not in (0, 1) for v in label):
-            raise ValueError(
-                f"{where} ({entry.get('image')}): found label {label}, expected {facts.num_classes} of 0 or 1"
-            )
+            raise ValueError(f"{where} ({entry.get('image')}): found label {label}, expected {facts.num_classes} of 0 or 1")
         result["label"] = [int(v) for v in label]
     return result
 

@@ -38,9 +38,7 @@ class Layout:
     hole: np.ndarray
 
 
-def resize(
-    field: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-) -> np.ndarray:
+def resize(field: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> np.ndarray:
     """Resample a float32 ``(h, w)`` field, or its part ``box`` (left, top, right, bottom), to ``size``, (H, W)."""
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
     return np.array(image.resize((size[1], size[0]), Image.Resampling.BICUBIC, box=box))
@@ -139,8 +137,7 @@ def draw_layout(rng: np.random.Generator, size: tuple[int, int], region: float =
     gap = 2.6 + 2.8 * smooth_noise(rng, small, 34 / step) + rng.uniform(-1, 1)
     epithelium = (tissue == TE) & (border > gap)
     sides = [
-        distance_transform_edt(side) if side.any() and not side.all() else side * 99.0
-        for side in (epithelium, ~epithelium)
+        distance_transform_edt(side) if side.any() and not side.all() else side * 99.0 for side in (epithelium, ~epithelium)
     ]
     depth = step * (sides[0] - sides[1]).astype(np.float32)
     depth = resize(gaussian_filter(depth, 0.8), size) + 0.7 * smooth_noise(rng, size, 2.5)

@@ -101,9 +101,7 @@ def _fibroblasts(
 ) -> tuple[Nuclei, Nuclei]:
     """Spindle nuclei along the fibres: slender ones, and plump ones."""
     at = place(rng, taken, 0.75 * density, (10, 4.2), fibre)
-    slender = _pick(
-        rng, at, major=(4.5, 8.5), minor=(0.18, 0.32), dark=(0.8, 1.6), vesicular=(0, 0.2), bend=(-0.035, 0.035)
-    )
+    slender = _pick(rng, at, major=(4.5, 8.5), minor=(0.18, 0.32), dark=(0.8, 1.6), vesicular=(0, 0.2), bend=(-0.035, 0.035))
     at = place(rng, taken, 0.25 * density, (10, 4.2), fibre)
     plump = _pick(rng, at, major=(3.6, 5.2), minor=(0.4, 0.62), dark=(0.8, 1.6), vesicular=(0, 0.8), bend=(-0.02, 0.02))
     return slender, plump
@@ -205,9 +203,7 @@ def draw_tissue(
     # cytoplasm and matrix: haematoxylin and eosin of each tissue before its nuclei
     basophil = rng.uniform(0.2, 0.5)
     discohesive = rng.uniform(-1.0, 0.6)  # borders between tumour cells: clefts below 0, membranes above
-    tumour_e = (
-        0.48 + 0.05 * layout.tone + 0.07 * cell_tone + 0.05 * coarse + 0.06 * grain + 0.55 * discohesive * membrane
-    )
+    tumour_e = 0.48 + 0.05 * layout.tone + 0.07 * cell_tone + 0.05 * coarse + 0.06 * grain + 0.55 * discohesive * membrane
     tumour_h = basophil + 0.04 * layout.tone + 0.05 * cell_tone + 0.05 * coarse + 0.25 * discohesive * membrane
     necrosis_e = 0.60 + 0.10 * patchy + 0.09 * coarse + 0.05 * grain + 0.10 * cell_tone - 0.25 * membrane
     necrosis_e = np.maximum(necrosis_e, 0.34)
@@ -220,9 +216,7 @@ def draw_tissue(
 
     # shrinkage: clefts around glands and haloes around nuclei
     cleft = np.exp(-(((layout.depth + 2.5) / 1.8) ** 2)) * ramp(smooth_noise(rng, size, 24), 0.0, 1.6)
-    halo = np.clip(gaussian_filter(body, 2.2) * 1.5 - body, 0, 1) * (
-        0.3 * weights[TE] + weights[LYM] + 0.4 * weights[TAS]
-    )
+    halo = np.clip(gaussian_filter(body, 2.2) * 1.5 - body, 0, 1) * (0.3 * weights[TE] + weights[LYM] + 0.4 * weights[TAS])
     fade = (1 - 0.7 * cleft) * (1 - 0.65 * halo)
     eosin, haema = eosin * fade, haema * fade
     chromatin = chromatin * np.clip(1 + 0.22 * grain + 0.12 * coarse, 0.3, 1.8)

@@ -53,9 +53,7 @@ class InvertedResidual(nn.Module):
             self.expand_conv = nn.Conv2d(inputs, hidden, 1, bias=False)
             self.bn0 = _norm(hidden)
         self.expands = expansion != 1
-        self.depthwise_conv = SameConv2d(
-            hidden, hidden, kernel, stride=stride, dilation=dilation, groups=hidden, bias=False
-        )
+        self.depthwise_conv = SameConv2d(hidden, hidden, kernel, stride=stride, dilation=dilation, groups=hidden, bias=False)
         self.bn1 = _norm(hidden)
         self.project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
         self.bn2 = _norm(outputs)

@@ -57,9 +57,7 @@ class Evaluation:
                 matrix = ConfusionMatrix(self.facts.num_classes)
                 matrix.update(prediction, truth)
                 self.matrices[method] += matrix
-                path = (
-                    self.folder / "label_maps" / method.replace(" ", "_").replace("+", "and") / f"{entry['name']}.png"
-                )
+                path = self.folder / "label_maps" / method.replace(" ", "_").replace("+", "and") / f"{entry['name']}.png"
                 write_mask(path, prediction, self.facts)
                 row["maps"][method] = str(path)
                 if method == self.method:

@@ -61,9 +61,9 @@ class GatedSegmenter(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
         axes: list[list[int]] = [[], [2], [3], [2, 3]] if self.flips else [[]]
-        probability = torch.stack(
-            [torch.softmax(self.segmenter(image.flip(a)).float(), dim=1).flip(a) for a in axes]
-        ).mean(dim=0)
+        probability = torch.stack([torch.softmax(self.segmenter(image.flip(a)).float(), dim=1).flip(a) for a in axes]).mean(
+            dim=0
+        )
         if self.classifier is None:
             return probability
         class_probability = torch.stack([torch.sigmoid(self.classifier(image.flip(a)).float()) for a in axes]).mean(0)

@@ -122,9 +122,7 @@ def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int 
         try:
             with Image.open(path) as image:
                 if image.mode not in ("P", "L", "1", "I", "I;16"):
-                    raise ValueError(
-                        f"found mode {image.mode}, expected palette (P) or grey (L) whose value is the class"
-                    )
+                    raise ValueError(f"found mode {image.mode}, expected palette (P) or grey (L) whose value is the class")
                 array = np.asarray(image)
         except _DECODING_ERRORS as error:
             raise ValueError(f"{path}: not a readable mask ({_reason(error)})") from error
@@ -207,9 +205,7 @@ def _as_bytes(array: np.ndarray, path: str | Path) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.size and (array.min() < 0 or array.max() > 255 or not np.array_equal(array, np.round(array))):
-        raise ValueError(
-            f"{path}: found {array.dtype} values {array.min()} to {array.max()}, expected integers 0 to 255"
-        )
+        raise ValueError(f"{path}: found {array.dtype} values {array.min()} to {array.max()}, expected integers 0 to 255")
     return array.astype(np.uint8)
 
 

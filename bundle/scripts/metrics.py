@@ -107,9 +107,7 @@ class TissueScores(Metric):
         output_transform: engine output to (label maps predicted, true), each a list of ``(H, W)`` integer tensors.
     """
 
-    def __init__(
-        self, num_classes: int, score: str = "miou", output_transform: Callable = lambda output: output
-    ) -> None:
+    def __init__(self, num_classes: int, score: str = "miou", output_transform: Callable = lambda output: output) -> None:
         self.num_classes = num_classes
         self.score = score
         super().__init__(output_transform=output_transform)

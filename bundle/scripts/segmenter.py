@@ -84,9 +84,7 @@ def _conv(inputs: int, outputs: int, kernel: int, dilation: int = 1, separable: 
     padding = dilation * (kernel // 2)
     convolutions: list[nn.Module] = []
     if separable and kernel > 1:
-        convolutions.append(
-            nn.Conv2d(inputs, inputs, kernel, padding=padding, dilation=dilation, groups=inputs, bias=False)
-        )
+        convolutions.append(nn.Conv2d(inputs, inputs, kernel, padding=padding, dilation=dilation, groups=inputs, bias=False))
         kernel, padding, dilation = 1, 0, 1
     convolutions.append(nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False))
     return nn.Sequential(*convolutions, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

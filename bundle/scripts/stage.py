@@ -93,9 +93,7 @@ class Stage:
         write_text(self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         details = environment(self.seed)
         write_json(self.folder / "environment.json", details)
-        self.tracker.log_params(
-            {**scalars(self.config), **{f"environment.{k}": v for k, v in scalars(details).items()}}
-        )
+        self.tracker.log_params({**scalars(self.config), **{f"environment.{k}": v for k, v in scalars(details).items()}})
         self.tracker.log_artifacts([self.folder / "config.yaml", self.folder / "environment.json"])
         set_determinism(self.seed)
         return self
@@ -161,9 +159,7 @@ def git_commit() -> str | None:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", BUNDLE_ROOT, *arguments], capture_output=True, text=True, check=True, timeout=20
-    )
+    done = subprocess.run(["git", "-C", BUNDLE_ROOT, *arguments], capture_output=True, text=True, check=True, timeout=20)
     return done.stdout.strip()
 
 

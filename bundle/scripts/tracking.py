@@ -142,9 +142,7 @@ class StageMLFlowHandler(MLFlowHandler):
 
     def _default_epoch_log(self, engine: Engine) -> None:
         step = (self.trainer or engine).state.epoch
-        metrics = {
-            f"{self.prefix}{_safe(k)}": v for k, v in engine.state.metrics.items() if isinstance(v, (int, float))
-        }
+        metrics = {f"{self.prefix}{_safe(k)}": v for k, v in engine.state.metrics.items() if isinstance(v, (int, float))}
         if metrics:
             self._log_metrics(metrics, step)
 

@@ -55,9 +55,7 @@ def classifier_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0
     """
     training, validation = split_by_group(_training(dataset_dir), holdout, seed)
     return {
-        section: [
-            {"image": e["image"], "label": np.asarray(e["label"], np.float32), "name": e["name"]} for e in entries
-        ]
+        section: [{"image": e["image"], "label": np.asarray(e["label"], np.float32), "name": e["name"]} for e in entries]
         for section, entries in (("training", training), ("validation", validation))
     }
 

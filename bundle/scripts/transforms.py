@@ -87,9 +87,7 @@ class ReadMasksd(MapTransform):
             image = output.get(self.like)
             for path, mask in zip(paths, masks, strict=True):
                 if isinstance(image, torch.Tensor) and mask.shape != image.shape[-2:]:
-                    raise ValueError(
-                        f"{path}: found {mask.shape} px (H, W), expected its image's {tuple(image.shape[-2:])}"
-                    )
+                    raise ValueError(f"{path}: found {mask.shape} px (H, W), expected its image's {tuple(image.shape[-2:])}")
             output[key] = torch.from_numpy(np.stack(masks))
         return output
 
