@@ -48,10 +48,10 @@ class Evaluation:
             self.matrices[method] = ConfusionMatrix(self.facts.num_classes)
 
     def __call__(self, engine: Engine) -> None:
-        batch = engine.state.batch
-        for item, entry in zip(engine.state.output, batch["entry"], strict=True):
-            truth = item["label"][0].cpu().numpy()
-            maps = {k: v.to("cpu", torch.uint8).numpy() for k, v in self.network.split(item["pred"]).items()}
+        output = engine.state.output
+        for entry, pred, label in zip(engine.state.batch["entry"], output["pred"], output["label"], strict=True):
+            truth = label[0].cpu().numpy()
+            maps = {k: v.to("cpu", torch.uint8).numpy() for k, v in self.network.split(pred).items()}
             row: dict[str, Any] = {"name": entry["name"], "image": entry["image"], "mask": entry["mask"], "maps": {}}
             for method, prediction in maps.items():
                 matrix = ConfusionMatrix(self.facts.num_classes)
@@ -64,9 +64,9 @@ class Evaluation:
                     row["scores"] = matrix.scores(self.facts.classes)
             self.images.append(row)
 
-    def label_maps(self, output: Sequence[Mapping[str, torch.Tensor]]) -> tuple[list, list]:
+    def label_maps(self, output: Mapping[str, torch.Tensor]) -> tuple[list, list]:
         """``output_transform`` of the evaluator's key metric: label maps of the method of record, and true ones."""
-        return [self.network.split(i["pred"])[self.method] for i in output], [i["label"][0] for i in output]
+        return [self.network.split(p)[self.method] for p in output["pred"]], [t[0] for t in output["label"]]
 
     def methods(self) -> dict[str, ConfusionMatrix]:
         """Confusion matrix per method: the majority-class guess, the CAM of each layer, the segmenter without and with gate.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from monai.data import ITKReader, NibabelReader
@@ -57,13 +58,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
             with Image.open(path) as image:
                 return image.height, image.width
         if kind in _ITK:
-            import itk
-
-            header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
-            if header is None:
-                raise ValueError("no ITK reader takes it")
-            header.SetFileName(str(path))
-            header.ReadImageInformation()
+            header = _itk_header(path)
             return int(header.GetDimensions(1)), int(header.GetDimensions(0))
         import nibabel
 
@@ -153,11 +148,13 @@ def write_mask(path: str | Path, mask: np.ndarray, facts: DatasetFacts, mpp: flo
         mpp: pixel size in µm/px for the formats that hold one; that of the facts by default.
 
     Raises:
-        ValueError: another suffix, or a mask of another shape.
+        ValueError: another suffix, a mask of another shape, or a value above ``facts.white_value``.
     """
     mask = np.ascontiguousarray(mask, dtype=np.uint8)
     if mask.ndim != 2:
         raise ValueError(f"{path}: expected a mask (H, W), found shape {mask.shape}")
+    if mask.max(initial=0) > facts.white_value:  # a palette PNG would silently fold it into another class
+        raise ValueError(f"{path}: found mask value {mask.max()}, expected 0 to {facts.white_value}")
     spacing = (mpp or facts.mpp or 1.0) / 1000  # mm, the unit of these formats
     kind = suffix(path)
     with atomic_path(path) as temporary:
@@ -185,14 +182,29 @@ def _check_size(path: str | Path, max_pixels: int) -> None:
         raise ValueError(f"{path}: found {width} x {height} px, more than the {max_pixels} px that are decoded")
 
 
+def _itk_header(path: str | Path) -> Any:
+    import itk
+
+    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    if header is None:
+        raise ValueError("no ITK reader takes it")
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    return header
+
+
 def _read_medical(path: str | Path) -> np.ndarray:
     """Array ``(H, W)`` or ``(H, W, channels)``."""
-    reader = ITKReader(reverse_indexing=True) if suffix(path) in _ITK else NibabelReader(squeeze_non_spatial_dims=True)
     try:
         if suffix(path) in _ITK:
             import itk
 
-            return np.asarray(itk.array_from_image(reader.read(str(path))))  # rows first, as ITK's numpy bridge gives
+            # vectors of bytes are not wrapped as such, colours are
+            colours = {3: itk.RGBPixel[itk.UC], 4: itk.RGBAPixel[itk.UC]}
+            colour = colours.get(_itk_header(path).GetNumberOfComponents())
+            reader = ITKReader(**({"pixel_type": colour} if colour else {}))
+            return np.asarray(itk.array_from_image(reader.read(str(path))))  # rows first, as this bridge gives
+        reader = NibabelReader(squeeze_non_spatial_dims=True)
         array = np.asarray(reader.get_data(reader.read(str(path)))[0])
     except _DECODING_ERRORS as error:
         raise ValueError(f"{path}: damaged or truncated image ({_reason(error)})") from error

@@ -100,15 +100,14 @@ class SavePredictions:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        for item, entry, fault in zip(
-            engine.state.output, engine.state.batch["entry"], engine.state.batch["fault"], strict=True
-        ):
+        batch, output = engine.state.batch, engine.state.output
+        for entry, fault, pixels, pred in zip(batch["entry"], batch["fault"], output["image"], output["pred"], strict=True):
             if fault:
                 logger.error("skipped %s", fault)
                 self.faults.append(fault)
                 continue
-            image = (item["image"].cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
-            mask = label_map(item["pred"], image, self.facts)
+            image = (pixels.cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
+            mask = label_map(pred, image, self.facts)
             target = str(self.folder / entry["name"])
             write_mask(f"{target}_mask.{self.output_format}", mask, self.facts, self.mpp)
             write_image(f"{target}_overlay.png", overlay(image, mask, self.facts, alpha=self.alpha))

@@ -101,4 +101,26 @@ def run_pipeline(
     metrics = Path(output_dir) / "evaluate" / "metrics.json"
     results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
     record.finish(results.get("scores", {}))
+    if results:
+        print(summary(results, output_dir, model_dir))
     return results
+
+
+def summary(results: Mapping[str, Any], output_dir: str, model_dir: str) -> str:
+    """Scores per method, and where report, pictures and weights are, as text."""
+    scores = results["scores"]
+    classes = list(next(iter(scores.values()))["iou"])
+    width = max(map(len, scores))
+    lines = [" " * width + "   mIoU  FwIoU  " + "  ".join(f"IoU {c}" for c in classes)]
+    for method, values in scores.items():
+        cells = [values["miou"], values["fwiou"], *(values["iou"][c] for c in classes)]
+        text = [("-" if v is None else f"{100 * v:.1f}") for v in cells]
+        widths = [6, 6, *(len(c) + 5 for c in classes)]
+        lines.append(f"{method:<{width}}" + "".join(t.rjust(w + 1) for t, w in zip(text, widths, strict=True)))
+    folder = Path(output_dir).absolute() / "evaluate"
+    lines += [
+        f"report    {folder / 'report.html'}",
+        f"pictures  {folder / 'gallery.png'}, {folder / 'label_maps'}",
+        f"weights   {Path(model_dir).absolute()}",
+    ]
+    return "\n".join(lines)

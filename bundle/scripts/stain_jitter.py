@@ -55,9 +55,9 @@ class RandStainJitterd(RandomizableTransform, MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        scale: float = 0.2,
-        shift: float = 0.03,
-        brightness: float = 0.05,
+        scale: float = 0.3,
+        shift: float = 0.05,
+        brightness: float = 0.1,
         prob: float = 0.9,
         allow_missing_keys: bool = False,
     ) -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from scripts.datalist import read_datalist, write_datalist
+from scripts.facts import DatasetFacts
+
+FACTS = DatasetFacts(classes=("a", "b"))
+
+
+def test_round_trip_with_absolute_paths_and_names(tmp_path):
+    entries = [{"image": "x/p.png", "mask": "m/p.png", "label": [1, 0]}, {"image": "/abs/q.tif", "label": [0, 1]}]
+    write_datalist(tmp_path / "datalist.json", FACTS, {"training": entries})
+    first, second = read_datalist(tmp_path, "training")
+    assert first["image"] == str(tmp_path / "x/p.png") and first["mask"] == str(tmp_path / "m/p.png")
+    assert second["image"] == "/abs/q.tif" and [first["name"], second["name"]] == ["p", "q"]
+    assert read_datalist(tmp_path / "datalist.json", "test") == []
+
+
+def test_names_are_unique(tmp_path):
+    entries = [{"image": i} for i in ("a/p.png", "b/p.png", "b/p.tif", "c.png")]
+    write_datalist(tmp_path / "datalist.json", FACTS, {"test": entries})
+    names = [e["name"] for e in read_datalist(tmp_path, "test", ("image",))]
+    assert len(set(names)) == 4 and names[3] == "c"
+    assert not any("/" in n for n in names)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "JSON"),
+        ({}, "classes"),
+        ({"training": {}}, "list"),
+        ({"training": [1]}, "entry 0"),
+        ({"training": [{"image": "p.png"}]}, r"lacks \['label'\]"),
+        ({"training": [{"image": "p.png", "label": [1]}]}, "expected 2"),
+        ({"training": [{"image": "p.png", "label": [1, 2]}]}, "0 or 1"),
+        ({"training": [{"image": "../p.png", "label": [1, 0]}]}, "leaves the folder"),
+    ],
+)
+def test_faults(tmp_path, content, says):
+    if isinstance(content, dict) and content:
+        content = {"classes": ["a", "b"], **content}
+    (tmp_path / "datalist.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(ValueError, match=says) as error:
+        read_datalist(tmp_path, "training")
+    assert "datalist.json" in str(error.value)
+
+
+def test_absent(tmp_path):
+    with pytest.raises(FileNotFoundError, match="prepare"):
+        read_datalist(tmp_path, "training")
