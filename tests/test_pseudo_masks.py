@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scripts.cam import upsample
+from scripts.classifier import TissueClassifier
+from scripts.facts import DatasetFacts
+from scripts.images import read_mask, write_image, write_mask
+from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
+from tiny import TinyExtractor
+
+FACTS = DatasetFacts(classes=("a", "b", "c"), white_background=True)
+LAYERS = ("a", "b", "c")
+
+
+def _masker(**settings):
+    torch.manual_seed(0)
+    return PseudoMasker(TissueClassifier(TinyExtractor(), 3), LAYERS, FACTS, **settings)
+
+
+@pytest.fixture
+def entries(tmp_path, rng):
+    found = []
+    for i in range(7):
+        size = (32, 32) if i < 5 else (24, 40)
+        write_image(tmp_path / f"p{i}.png", rng.integers(0, 180, (*size, 3), dtype=np.uint8))
+        write_mask(tmp_path / f"t{i}.png", np.full(size, i % 3), FACTS)
+        label = [1, 1, 0] if i % 2 else [0, 1, 1]
+        found.append({"image": str(tmp_path / f"p{i}.png"), "mask": str(tmp_path / f"t{i}.png"), "label": label, "name": f"p{i}"})
+    return found
+
+
+def test_single_class_patches_are_that_class_and_white_is_painted(rng):
+    images = rng.integers(0, 150, (2, 16, 16, 3), dtype=np.uint8)
+    images[0, :8] = 255
+    masks = _masker()(images, np.array([[0, 0, 1], [0, 1, 0]]))
+    assert masks.shape == (2, 3, 16, 16) and masks.dtype == np.uint8
+    assert (masks[0, :, :8] == FACTS.white_value).all() and (masks[0, :, 8:] == 2).all() and (masks[1] == 1).all()
+
+
+def test_argmax_of_upsampled_maps_among_present_classes(rng):
+    masker, images = _masker(), rng.integers(0, 150, (3, 32, 24, 3), dtype=np.uint8)
+    labels = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1]])
+    masks = masker(images, labels)
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    for index, layer in enumerate(LAYERS):
+        feature = masker.classifier.extractor(batch)[layer]
+        assert upsample(feature, (32, 24)).shape[-2:] == (32, 24)
+        for n in range(3):
+            assert set(np.unique(masks[n, index])) <= set(np.flatnonzero(labels[n]))
+    maps = masker.maps(batch, torch.from_numpy(labels))
+    everything = maps["b"][2].argmax(0).numpy()
+    np.testing.assert_array_equal(masks[2, 1], everything)
+
+
+def test_flips_are_equivariant(rng):
+    masker, labels = _masker(flips=True), np.array([[1, 1, 1]])
+    image = rng.integers(0, 150, (1, 32, 32, 3), dtype=np.uint8)
+    plain, flipped = masker(image, labels), masker(np.ascontiguousarray(image[:, :, ::-1]), labels)
+    assert (plain == flipped[..., ::-1]).mean() > 0.999
+
+
+def test_published_masks_from_published_maps(parity):
+    """Upsampling, arg-max and white painting alone, on the published program's own maps: equal in every pixel."""
+    arrays = np.load(parity / "pseudo_masks.npz")
+    facts = DatasetFacts(classes=("a", "b", "c", "d"), white_background=True)
+
+    class _Maps(PseudoMasker):
+        def maps(self, image, present):
+            return {layer: upsample(self.raw[:, k], image.shape[-2:]) for k, layer in enumerate(LAYERS)}
+
+    masker = _Maps(TissueClassifier(TinyExtractor(), 4), LAYERS, facts)
+    for n, image in enumerate(arrays["image"]):
+        masker.raw = torch.from_numpy(arrays["gradcam"][n : n + 1])
+        for k, label in enumerate(arrays["label"]):
+            np.testing.assert_array_equal(masker(image[None], label[None])[0], arrays["mask"][n, k, :, 0])
+
+
+def test_interrupted_run_ends_with_the_same_bits(tmp_path, entries):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = generate_pseudo_masks(_masker(), entries, whole, "f", batch_size=2, progress=False)
+    generate_pseudo_masks(_masker(), entries, broken, "f", batch_size=2, progress=False)
+    for name in ("p1", "p2", "p6"):
+        for path in pseudo_mask_paths(broken, LAYERS[1:], name):
+            (broken / path).unlink()
+    found = generate_pseudo_masks(_masker(), entries, broken, "f", batch_size=2, progress=False)
+    assert found == expected == json.loads((broken / "summary.json").read_text())
+    for entry in entries:
+        for a, b in zip(pseudo_mask_paths(whole, LAYERS, entry["name"]), pseudo_mask_paths(broken, LAYERS, entry["name"]), strict=True):
+            assert (whole / a).read_bytes() == (broken / b).read_bytes()
+
+
+def test_masks_of_another_classifier_are_replaced(tmp_path, entries):
+    folder = tmp_path / "masks"
+    (path, *_) = pseudo_mask_paths(folder, LAYERS, "p0")
+    generate_pseudo_masks(_masker(), entries, folder, "one", progress=False)
+    before = read_mask(path)
+    write_mask(path, np.full_like(before, 2), FACTS)
+    generate_pseudo_masks(_masker(), entries, folder, "one", progress=False)
+    assert (read_mask(path) == 2).all()
+    generate_pseudo_masks(_masker(), entries, folder, "two", progress=False)
+    np.testing.assert_array_equal(read_mask(path), before)
+
+
+def test_summary_counts(tmp_path, entries):
+    summary = generate_pseudo_masks(_masker(), entries[:5], tmp_path / "m", "f", progress=False)
+    assert summary["patches"] == 5
+    assert all(sum(pixels.values()) == 5 * 32 * 32 for pixels in summary["pixels"].values())
+    assert set(summary["agreement"]) == {"a/b", "a/c", "b/c"} and set(summary["scores"]) == set(LAYERS)
+    masks = {la: [read_mask(pseudo_mask_paths(tmp_path / "m", (la,), e["name"])[0]) for e in entries[:5]] for la in "ab"}
+    assert summary["agreement"]["a/b"] == np.mean([x == y for x, y in zip(masks["a"], masks["b"], strict=True)])
+    without = [{k: v for k, v in e.items() if k != "mask"} for e in entries]
+    assert generate_pseudo_masks(_masker(), without, tmp_path / "n", "f", progress=False)["scores"] == {}
+
+
+def test_nothing_to_do(tmp_path):
+    with pytest.raises(ValueError, match="training section is empty"):
+        generate_pseudo_masks(_masker(), [], tmp_path / "m", "f")
