@@ -87,7 +87,15 @@ def test_each_fault_has_its_line(dataset, kind):
 
 def test_all_faults_at_once(dataset):
     """Together, but for those that hide each other: each has its own line, and there is no traceback."""
-    hidden = {"label value", "all-zero label", "no label", "class never present", "empty section", "no mask", "unreadable mask"}
+    hidden = {
+        "label value",
+        "all-zero label",
+        "no label",
+        "class never present",
+        "empty section",
+        "no mask",
+        "unreadable mask",
+    }
     planted = [kind for kind in FAULTS if kind not in hidden]
     for kind in planted:
         FAULTS[kind](dataset)
@@ -100,7 +108,9 @@ def test_all_faults_at_once(dataset):
         assert kind in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{"]
+)
 def test_malformed_datalists(tmp_path, text):
     (tmp_path / "datalist.json").write_text(text)
     assert "malformed datalist" in {f.kind for f in check_dataset(tmp_path, progress=False)}

@@ -37,7 +37,9 @@ def folders(tmp_path, rng):
     return {"dataset_dir": str(data), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "models")}
 
 
-@pytest.mark.parametrize(("name", "kind"), [("train_classifier", "train"), ("train", "train"), ("inference", "infer"), ("evaluate", "infer")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("train_classifier", "train"), ("train", "train"), ("inference", "infer"), ("evaluate", "infer")]
+)
 def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
     if kind == "infer":
         _weights(folders["model_dir"])
@@ -74,9 +76,29 @@ def _weights(folder):
 
 def test_metadata_fits_the_schema(tmp_path):
     """What schema 20240725 requires; the schema itself is not shipped, and verify_metadata would download it."""
-    tensor = {"type": "object", "required": ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range", "is_patch_data", "channel_def"]}
+    tensor = {
+        "type": "object",
+        "required": [
+            "type",
+            "format",
+            "num_channels",
+            "spatial_shape",
+            "dtype",
+            "value_range",
+            "is_patch_data",
+            "channel_def",
+        ],
+    }
     text = {"type": "string"}
-    required = ["schema", "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task"]
+    required = [
+        "schema",
+        "version",
+        "monai_version",
+        "pytorch_version",
+        "numpy_version",
+        "required_packages_version",
+        "task",
+    ]
     required += ["description", "authors", "copyright", "network_data_format"]
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema",

@@ -28,14 +28,18 @@ STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
 
 
 def _run(name, **overrides):
-    workflow = ConfigWorkflow(config_file=str(CONFIGS / name), workflow_type=None, logging_file=False, progress=False, **overrides)
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / name), workflow_type=None, logging_file=False, progress=False, **overrides
+    )
     workflow.initialize()
     return workflow.run()
 
 
 @pytest.fixture(scope="module")
 def tissue(tmp_path_factory):
-    return write_demo_dataset(tmp_path_factory.mktemp("tissue") / "raw", num_train=32, num_val=2, num_test=4, patch_size=64, progress=False)
+    return write_demo_dataset(
+        tmp_path_factory.mktemp("tissue") / "raw", num_train=32, num_val=2, num_test=4, patch_size=64, progress=False
+    )
 
 
 def _places(folder):
@@ -91,7 +95,9 @@ def test_everything_is_there(unbroken, tissue):
 
 def test_tracking_has_a_parent_and_a_child_per_stage(unbroken):
     client = mlflow.MlflowClient(tracking_uri(unbroken / "out"))
-    runs = {r.info.run_name: r for r in client.search_runs([client.get_experiment_by_name("tissue-segmentation").experiment_id])}
+    runs = {
+        r.info.run_name: r for r in client.search_runs([client.get_experiment_by_name("tissue-segmentation").experiment_id])
+    }
     assert set(runs) == {"pipeline", *STAGES} and all(r.info.status == "FINISHED" for r in runs.values())
     parent = runs["pipeline"].info.run_id
     assert all(runs[s].data.tags["mlflow.parentRunId"] == parent for s in STAGES)
@@ -165,16 +171,16 @@ def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path):
         rows.append(f"p{i:02d}.png," + ",".join(str(int(k in (i % 6, (i + 2) % 6))) for k in range(6)))
     (raw / "labels.csv").write_text("\n".join(rows))
     overrides = {"train_classifier": {"max_epochs": 1, "batch_size": 4}, "train": {"max_epochs": 1, "batch_size": 4}}
-    stages = ["train_classifier", "generate_pseudo_masks", "train"]
     places = _places(tmp_path)
-    _run("pipeline.yaml", **places, source=str(raw), prepare={"layout": "patches"}, overrides=overrides, stages=stages)
+    _run("pipeline.yaml", **places, source=str(raw), prepare={"layout": "patches"}, overrides=overrides)
     _run("inference.yaml", dataset_dir=str(raw), output_dir=places["output_dir"], model_dir=places["model_dir"])
     areas = json.loads((tmp_path / "out/inference/p00_areas.json").read_text())["areas"]
     assert list(areas) == classes and sum(a["pixels"] for a in areas.values()) == 48 * 48
 
 
 @pytest.mark.parametrize(
-    ("config", "says"), [("train", "pseudo masks"), ("generate_pseudo_masks", "classifier.pt"), ("evaluate", "classifier.pt")]
+    ("config", "says"),
+    [("train", "pseudo masks"), ("generate_pseudo_masks", "classifier.pt"), ("evaluate", "classifier.pt")],
 )
 def test_stages_out_of_order_say_what_is_missing(tmp_path, unbroken, config, says):
     places = {"dataset_dir": str(unbroken / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}
@@ -183,3 +189,19 @@ def test_stages_out_of_order_say_what_is_missing(tmp_path, unbroken, config, say
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 1 and says.replace(" ", "_") in done.stderr.replace(" ", "_")
+
+
+def test_demo_draws_trains_and_says_where_everything_is(tmp_path, capsys):
+    epochs = {"train_classifier": {"max_epochs": 1}, "train": {"max_epochs": 1}}
+    small = {"num_train": 16, "num_val": 2, "num_test": 2, "patch_size": 64, "overrides": epochs}
+    _run("demo.yaml", output_dir=str(tmp_path / "demo"), **small)
+    printed = capsys.readouterr().out
+    for text in (
+        "segmenter + gate",
+        "majority class",
+        "CAM stage6",
+        str(tmp_path / "demo/evaluate/report.html"),
+        "gallery.png",
+    ):
+        assert text in printed
+    assert "IoU TE" in (tmp_path / "demo/evaluate/report.html").read_text()

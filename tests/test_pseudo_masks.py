@@ -29,7 +29,9 @@ def entries(tmp_path, rng):
         write_image(tmp_path / f"p{i}.png", rng.integers(0, 180, (*size, 3), dtype=np.uint8))
         write_mask(tmp_path / f"t{i}.png", np.full(size, i % 3), FACTS)
         label = [1, 1, 0] if i % 2 else [0, 1, 1]
-        found.append({"image": str(tmp_path / f"p{i}.png"), "mask": str(tmp_path / f"t{i}.png"), "label": label, "name": f"p{i}"})
+        found.append(
+            {"image": str(tmp_path / f"p{i}.png"), "mask": str(tmp_path / f"t{i}.png"), "label": label, "name": f"p{i}"}
+        )
     return found
 
 
@@ -89,7 +91,9 @@ def test_interrupted_run_ends_with_the_same_bits(tmp_path, entries):
     found = generate_pseudo_masks(_masker(), entries, broken, "f", batch_size=2, progress=False)
     assert found == expected == json.loads((broken / "summary.json").read_text())
     for entry in entries:
-        for a, b in zip(pseudo_mask_paths(whole, LAYERS, entry["name"]), pseudo_mask_paths(broken, LAYERS, entry["name"]), strict=True):
+        for a, b in zip(
+            pseudo_mask_paths(whole, LAYERS, entry["name"]), pseudo_mask_paths(broken, LAYERS, entry["name"]), strict=True
+        ):
             assert (whole / a).read_bytes() == (broken / b).read_bytes()
 
 

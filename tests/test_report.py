@@ -34,7 +34,10 @@ def report(rng):
         method="segmenter & gate",
         histories={"segmenter": [{"epoch": e, "train_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, 6)]},
         pseudo_masks={
-            "patches": 3, "pixels": {"x": {"a<b": 1, "c": 3, "white background": 0}}, "agreement": {"x/y": 0.5}, "scores": {},
+            "patches": 3,
+            "pixels": {"x": {"a<b": 1, "c": 3, "white background": 0}},
+            "agreement": {"x/y": 0.5},
+            "scores": {},
         },  # fmt: skip
         worst=[case],
         best=[case],

@@ -85,7 +85,9 @@ def test_absent_input_and_unwritable_output(tmp_path):
 def test_records_the_configuration_of_the_running_workflow(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(
-        "epochs: 3\nstage: {_target_: scripts.stage.Stage, name: s, output_dir: " + str(tmp_path / "o") + "}\nrun: [$@stage.start()]\n"
+        "epochs: 3\nstage: {_target_: scripts.stage.Stage, name: s, output_dir: "
+        + str(tmp_path / "o")
+        + "}\nrun: [$@stage.start()]\n"
     )
     ConfigWorkflow(config_file=str(config), workflow_type=None, logging_file=False, meta_file=str(config), epochs=4).run()
     assert yaml.safe_load((tmp_path / "o/s/config.yaml").read_text())["epochs"] == 4

@@ -51,10 +51,21 @@ def _run(folder, epochs, kill_at=None):
     evaluator.add_event_handler(Events.COMPLETED, stop)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0]))
     history.attach(trainer)
-    objects = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "best": best, "stop": stop, "history": history}
+    objects = {
+        "network": network,
+        "optimizer": optimizer,
+        "scheduler": scheduler,
+        "best": best,
+        "stop": stop,
+        "history": history,
+    }
     Resume(SimpleNamespace(folder=folder), objects, [folder / "best.pt"]).attach(trainer)
     trainer.run(torch.utils.data.DataLoader(data, batch_size=None, shuffle=True), max_epochs=epochs)
-    return network.state_dict(), torch.load(folder / "best.pt", weights_only=True), json.loads((folder / "history.json").read_text())
+    return (
+        network.state_dict(),
+        torch.load(folder / "best.pt", weights_only=True),
+        json.loads((folder / "history.json").read_text()),
+    )
 
 
 @pytest.mark.parametrize("kill_at", [1, 5, 6, 13, 20])
@@ -80,7 +91,7 @@ def test_finished_training_does_nothing_more(tmp_path):
 def test_damaged_state_names_the_file(tmp_path):
     _run(tmp_path, 2)
     (tmp_path / "last.pt").write_bytes(b"broken")
-    with pytest.raises(RuntimeError, match=r"last\.pt.*delete it"):
+    with pytest.raises(ValueError, match=r"last\.pt.*delete it"):
         _run(tmp_path, 2)
 
 

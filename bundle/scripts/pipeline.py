@@ -13,6 +13,7 @@ from monai.bundle import ConfigWorkflow
 
 from . import BUNDLE_ROOT
 from .check_dataset import assert_sound
+from .datalist import read_datalist
 from .facts import DATALIST_NAME
 from .prepare import prepare as prepare_dataset
 from .stage import Stage
@@ -61,12 +62,15 @@ def run_pipeline(
         ValueError: overrides for an unknown stage, or a dataset that is not sound.
     """
     overrides = dict(overrides or {})
-    unknown = sorted(set(overrides) - set(stages))
+    unknown = sorted({*overrides, *stages} - set(STAGES))
     if unknown:
-        raise ValueError(f"overrides: found {unknown}, expected stages among {list(stages)}")
+        raise ValueError(f"stages or overrides: found {unknown}, expected {list(STAGES)}")
     if source is not None:
-        prepare_dataset(source, dataset_dir, dataset=dataset, **dict(prepare or {}))
-    assert_sound(dataset_dir)
+        prepare_dataset(source, dataset_dir, dataset=dataset, progress=progress, **dict(prepare or {}))
+    assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
+    if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
+        logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
+        stages = [name for name in stages if name != "evaluate"]
     record = Stage(
         "pipeline",
         output_dir,

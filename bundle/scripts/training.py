@@ -153,7 +153,7 @@ class Resume:
         """Take up the state, if there is one.
 
         Raises:
-            RuntimeError: the file cannot be read.
+            ValueError: the file cannot be read, or belongs to other networks.
         """
         if not self.path.is_file() or not all(p.is_file() for p in self.outputs):
             return
@@ -165,7 +165,7 @@ class Resume:
             if state["terminated"]:  # stopped early, by its own rule
                 engine.terminate()
         except Exception as error:
-            raise RuntimeError(
+            raise ValueError(
                 f"{self.path}: not a training state that fits this configuration ({error}); delete it to start anew"
             ) from error
         engine.state.iteration = engine.state.epoch * (engine.state.epoch_length or 0)
