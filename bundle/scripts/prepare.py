@@ -141,18 +141,18 @@ def _cut_rois(
     progress: bool,
 ) -> list[str]:
     """Write patches of the training ROIs, and the whole ROIs of the others; return what was skipped."""
-    skipped, classes_of = [], {}
+    skipped, pixels_of = [], {}
     for stem, (image_path, mask_path) in tqdm(pairs.items(), desc="read ROIs", disable=not progress):
         try:
             image, mask = read_image(image_path), read_mask(mask_path, facts.num_classes)
             if image.shape[:2] != mask.shape:
                 raise ValueError(f"{mask_path}: found {mask.shape} px (H, W), its image has {image.shape[:2]}")
-            classes_of[stem] = {k for k in range(facts.num_classes) if (mask == k).any()}
+            pixels_of[stem] = {k: n for k in range(facts.num_classes) if (n := int((mask == k).sum()))}
         except (OSError, ValueError) as error:
             skipped.append(str(error))
-    if not classes_of:
+    if not pixels_of:
         raise ValueError("no ROI could be read: " + "; ".join(skipped[:3]))
-    split = split_rois(classes_of, *fractions, seed)
+    split = split_rois(pixels_of, *fractions, seed)
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in split}
     places = {
         "training": ("train", "train_mask"),

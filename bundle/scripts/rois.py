@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,15 +82,16 @@ def image_level_label(mask: np.ndarray, num_classes: int, threshold: float) -> l
 
 
 def split_rois(
-    classes_of: dict[str, set[int]], val_fraction: float, test_fraction: float, seed: int
+    pixels_of: Mapping[str, Mapping[int, int]], val_fraction: float, test_fraction: float, seed: int
 ) -> dict[str, list[str]]:
-    """Split ROIs by seed, rare classes first, so that a class that at least three ROIs have is in every section.
+    """Split ROIs by seed, so that a class that at least three ROIs have is in every section.
 
-    Classes are taken from the rarest on; of the ROIs that have it, and that no rarer class has placed yet, one goes to
-    each section that still lacks the class (training last); the remaining ROIs fill the sections up to their fractions.
+    Classes are placed from the rarest on, each with one ROI in every section that still lacks it; the remaining ROIs fill
+    the sections up to their fractions. ROIs come in an order drawn by the seed, but for a rare class (in fewer than one
+    in five ROIs), of which the ROI that shows most goes to training: there is little else to learn it from.
 
     Args:
-        classes_of: classes present per ROI.
+        pixels_of: per ROI, the classes that it shows and their pixels.
         val_fraction: share of the ROIs for validation.
         test_fraction: share of the ROIs for the test.
         seed: seed of the draw.
@@ -101,7 +102,7 @@ def split_rois(
     Raises:
         ValueError: fractions that leave nothing to train on.
     """
-    count = len(classes_of)
+    count = len(pixels_of)
     sizes = {
         name: min(count, max(1, round(fraction * count))) if fraction > 0 and count >= 3 else 0
         for name, fraction in (("test", test_fraction), ("validation", val_fraction))
@@ -111,16 +112,18 @@ def split_rois(
             f"val_fraction {val_fraction} and test_fraction {test_fraction} of {count} ROIs leave none to train on"
         )
     sizes["training"] = count - sum(sizes.values())
-    order = np.random.default_rng(seed).permutation(sorted(classes_of)).tolist()
-    sections: dict[str, list[str]] = {"test": [], "validation": [], "training": []}
+    order = np.random.default_rng(seed).permutation(sorted(pixels_of)).tolist()
+    sections: dict[str, list[str]] = {name: [] for name in sizes}
     placed: set[str] = set()
-    frequency = {k: sum(k in c for c in classes_of.values()) for k in set().union(*classes_of.values())}
+    frequency = {k: sum(k in pixels for pixels in pixels_of.values()) for k in set().union(*pixels_of.values())}
     for k in sorted(frequency, key=lambda k: (frequency[k], k)):
-        for name, members in sections.items():
-            free = [s for s in order if s not in placed and k in classes_of[s]]
-            if free and len(members) < sizes[name] and not any(k in classes_of[s] for s in members):
-                members.append(free[0])
-                placed.add(free[0])
+        rare = 5 * frequency[k] < count
+        for name in ("training", "test", "validation") if rare else sizes:
+            free = [s for s in order if s not in placed and k in pixels_of[s]]
+            if free and len(sections[name]) < sizes[name] and not any(k in pixels_of[s] for s in sections[name]):
+                chosen = max(free, key=lambda s: pixels_of[s][k]) if rare and name == "training" else free[0]
+                sections[name].append(chosen)
+                placed.add(chosen)
     rest = iter(s for s in order if s not in placed)
     for name, members in sections.items():
         while len(members) < sizes[name]:
