@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 
-__all__ = ["GatedSegmenter", "gate"]
+__all__ = ["FLIPS", "GatedSegmenter", "flipped_mean", "gate"]
+
+#: Axes of the identity, both flips and their product.
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
 def gate(probability: torch.Tensor, class_probability: torch.Tensor, epsilon: float = 0.1) -> torch.Tensor:
@@ -60,11 +65,17 @@ class GatedSegmenter(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
-        axes: list[list[int]] = [[], [2], [3], [2, 3]] if self.flips else [[]]
-        probability = torch.stack([torch.softmax(self.segmenter(image.flip(a)).float(), dim=1).flip(a) for a in axes]).mean(
-            dim=0
-        )
+        axes = FLIPS if self.flips else FLIPS[:1]
+        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
         if self.classifier is None:
             return probability
-        class_probability = torch.stack([torch.sigmoid(self.classifier(image.flip(a)).float()) for a in axes]).mean(0)
+        classifier = self.classifier
+        class_probability = torch.stack([torch.sigmoid(classifier(image.flip(a)).float()) for a in axes]).mean(dim=0)
         return gate(probability, class_probability, self.epsilon)
+
+
+def flipped_mean(
+    network: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, axes: Sequence[Sequence[int]] = FLIPS
+) -> torch.Tensor:
+    """Mean of a network's maps ``(N, C, H, W)`` over flips of the image ``(N, 3, H, W)``, each flipped back."""
+    return torch.stack([network(image.flip(a)).flip(a) for a in axes]).mean(dim=0)

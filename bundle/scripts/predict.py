@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .facts import DatasetFacts
-from .gate import gate
+from .gate import FLIPS, flipped_mean, gate
 from .pseudo_masks import PseudoMasker
 from .white import white_background
 
@@ -24,20 +24,23 @@ class ComparisonNetwork(nn.Module):
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         masker: pseudo masker around the classifier.
         epsilon: threshold of the gate.
+        flips: average the segmenter's probabilities over flips of the window.
     """
 
-    def __init__(self, segmenter: nn.Module, masker: PseudoMasker, epsilon: float = 0.1) -> None:
+    def __init__(self, segmenter: nn.Module, masker: PseudoMasker, epsilon: float = 0.1, flips: bool = False) -> None:
         super().__init__()
         self.segmenter = segmenter
         self.classifier = masker.classifier
         self._masker = [masker]  # in a list, so that its parts are not registered twice
         self.epsilon = epsilon
+        self.flips = flips
         self.methods = ["segmenter", "segmenter + gate", *(f"CAM {layer}" for layer in masker.layers)]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Maps of every method for images ``(N, 3, H, W)`` in [0, 1]: ``(N, M * C, H, W)``, method by method."""
         masker = self._masker[0]
-        probability = torch.softmax(self.segmenter(image).float(), dim=1)
+        axes = FLIPS if self.flips else FLIPS[:1]
+        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
         class_probability = torch.sigmoid(self.classifier(image).float())
         present = class_probability > 0.5
         present[torch.arange(len(image)), class_probability.argmax(dim=1)] = True
