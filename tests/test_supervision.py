@@ -19,6 +19,7 @@ def test_hand_computed():
 def test_white_pixels_have_no_gradient():
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
     masks = torch.randint(0, 4, (2, 3, 4, 4), dtype=torch.uint8)
+    masks[0, :, :2] = 3
     MultiLayerPseudoSupervisionLoss()(logits, masks).backward()
     white = (masks >= 3).all(dim=1)
     assert white.any()
