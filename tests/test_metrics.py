@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from ignite.engine import Engine
@@ -34,6 +36,13 @@ def test_absent_and_false_classes():
     scores = matrix.scores("abc")
     assert scores["iou"] == {"a": 0.5, "b": 0.0, "c": None} and scores["miou"] == 0.25
     assert ConfusionMatrix(2).scores("ab")["miou"] is None
+
+
+def test_values_outside_the_classes():
+    """A negative prediction is a miss like white background; a negative truth counts nowhere."""
+    matrix = ConfusionMatrix(2)
+    matrix.update(np.array([-1, 255, 0, 1]), np.array([1, 0, -1, 255]))
+    assert matrix.matrix.tolist() == [[0, 0, 1], [0, 0, 1]]
 
 
 def test_constant_guess():
@@ -82,6 +91,29 @@ def test_as_ignite_metric():
     assert state.metrics["pixel_accuracy"] == pytest.approx(2 / 3)
 
 
+def _worker(rank, port, folder):
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    engine = Engine(lambda _e, batch: batch)
+    metric = TissueScores(2)
+    metric.attach(engine, "miou")
+    # rank 0 sees truth 0 0 predicted 0 1, rank 1 truth 1 predicted 1: only both together give 1/2
+    share = ([torch.tensor([0, 1])], [torch.tensor([0, 0])]) if rank == 0 else ([torch.tensor([1])], [torch.tensor([1])])
+    for _ in range(2):  # a second run starts from nothing
+        state = engine.run([share])
+    (folder / f"{rank}.json").write_text(json.dumps([state.metrics["miou"], metric.confusion.matrix.tolist()]))
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not dist.is_available(), reason="torch was built without distributed")
+def test_as_ignite_metric_in_two_processes(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_worker, (port, tmp_path), nprocs=2)
+    for rank in range(2):
+        assert json.loads((tmp_path / f"{rank}.json").read_text()) == [0.5, [[1, 1, 0], [0, 1, 0]]]
+
+
 def test_published_evaluator(parity):
     arrays = np.load(parity / "metrics_input.npz")
     expected = json.loads((parity / "metrics.json").read_text())
@@ -105,6 +137,20 @@ def test_classification_hand_computed():
     assert scores["mean_ap"] == pytest.approx((5 / 6 + 1) / 2)
     assert scores["f1"]["a"] == pytest.approx(4 / 5) and scores["macro_f1"] == pytest.approx(0.9)
     assert scores["exact_match"] == pytest.approx(2 / 3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=30))
+def test_average_precision_is_its_definition(pairs):
+    """Sum over the thresholds, from high to low, of (gain in recall) * precision."""
+    probability, label = np.array([p / 4 for p, _ in pairs]), np.array([t for _, t in pairs])
+    expected, recall_before = 0.0, 0.0
+    for threshold in sorted(set(probability), reverse=True):
+        found = probability >= threshold
+        recall = (label & found).sum() / max(1, label.sum())
+        expected += (recall - recall_before) * (label & found).sum() / found.sum()
+        recall_before = recall
+    ap = classification_scores(probability[:, None], label[:, None], "a")["ap"]["a"]
+    assert ap == (pytest.approx(expected) if label.any() else None)
 
 
 def test_ties_are_taken_together():

@@ -35,8 +35,8 @@ class ConfusionMatrix:
         """Count a label map.
 
         Args:
-            prediction: integers of any shape; C and more is white background.
-            truth: integers of the same shape; pixels of C and more count nowhere.
+            prediction: integers of any shape; what is not in 0..C-1 is white background.
+            truth: integers of the same shape; pixels not in 0..C-1 count nowhere.
 
         Raises:
             ValueError: shapes differ.
@@ -46,7 +46,8 @@ class ConfusionMatrix:
             raise ValueError(f"prediction {prediction.shape} and truth {truth.shape} differ in shape")
         tissue = (truth >= 0) & (truth < self.num_classes)
         columns = self.num_classes + 1
-        cells = truth[tissue] * columns + np.minimum(prediction[tissue], self.num_classes)
+        known = (prediction >= 0) & (prediction < self.num_classes)
+        cells = truth[tissue] * columns + np.where(known, prediction, self.num_classes)[tissue]
         self.matrix += np.bincount(cells, minlength=self.matrix.size).reshape(self.matrix.shape)
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from .facts import DatasetFacts
 
 __all__ = ["class_areas", "colourise", "data_uri", "legend", "overlay", "strip"]
+
+_BAND = 1024  # rows blended at a time
+_OUTLINE = (20, 20, 20)
 
 
 def colourise(mask: np.ndarray, facts: DatasetFacts) -> np.ndarray:
@@ -31,7 +35,7 @@ def overlay(
         mask: ``(H, W)`` class indices.
         facts: palette.
         alpha: opacity of the colours, in [0, 1].
-        outline: draw the borders between classes in full colour.
+        outline: draw a dark line, 2 px wide, where two tissues meet: it shows to readers who do not tell the colours apart.
 
     Returns:
         ``(H, W, 3)`` uint8.
@@ -41,14 +45,17 @@ def overlay(
     """
     if image.shape[:2] != mask.shape:
         raise ValueError(f"image {image.shape[:2]} and mask {mask.shape} differ in size (H, W)")
-    colours = colourise(mask, facts).astype(np.float32)
-    weight = np.where(mask < facts.num_classes, alpha, 0.0)
+    tissue = mask < facts.num_classes
+    blend = np.empty(image.shape, np.uint8)
+    for top in range(0, len(mask), _BAND):  # whole slides' worth of floats would not fit into memory
+        rows = slice(top, top + _BAND)
+        weight = np.where(tissue[rows], np.float32(alpha), np.float32(0))[..., None]
+        blend[rows] = np.rint(image[rows] * (1 - weight) + colourise(mask[rows], facts) * weight)
     if outline:
-        padded = np.pad(mask, 1, mode="edge")
-        border = (padded[1:-1, 1:-1] != padded[2:, 1:-1]) | (padded[1:-1, 1:-1] != padded[1:-1, 2:])
-        weight[border & (mask < facts.num_classes)] = 1.0
-    blend = image * (1 - weight[..., None]) + colours * weight[..., None]
-    return blend.round().astype(np.uint8)
+        for one, other in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+            meet = (mask[one] != mask[other]) & tissue[one] & tissue[other]
+            blend[one][meet] = blend[other][meet] = _OUTLINE
+    return blend
 
 
 def class_areas(mask: np.ndarray, facts: DatasetFacts, mpp: float | None = None) -> dict[str, dict[str, Any]]:
@@ -102,14 +109,16 @@ def strip(panels: list[tuple[str, np.ndarray]], height: int = 256, gap: int = 8)
     for _, panel in panels:
         width = max(1, round(panel.shape[1] * height / panel.shape[0]))
         images.append(Image.fromarray(panel).resize((width, height), Image.Resampling.LANCZOS))
-    total = sum(i.width for i in images) + gap * (len(images) + 1)
+    # a title wider than its picture moves the next one on
+    widths = [max(i.width, math.ceil(font.getlength(t))) for i, (t, _) in zip(images, panels, strict=True)]
+    total = sum(widths) + gap * (len(images) + 1)
     canvas = Image.new("RGB", (total, height + 24 + gap), "white")
     draw = ImageDraw.Draw(canvas)
     left = gap
-    for (title, _), image in zip(panels, images, strict=True):
+    for (title, _), image, width in zip(panels, images, widths, strict=True):
         draw.text((left, 4), title, fill="black", font=font)
         canvas.paste(image, (left, 24))
-        left += image.width + gap
+        left += width + gap
     return np.asarray(canvas)
 
 

@@ -23,6 +23,10 @@ _TEMPLATE = Path(__file__).with_name("report.html")
 _FIGURES = {
     "miou": "mIoU", "fwiou": "FwIoU", "pixel_accuracy": "pixel acc.", "mean_accuracy": "mean acc.", "mean_f1": "mean F1",
 }  # fmt: skip
+_CURVES = {
+    "val_miou": "mIoU", "val_fwiou": "FwIoU", "val_mean_ap": "mean AP", "val_macro_f1": "macro F1",
+    "val_exact_match": "exact match",
+}  # fmt: skip
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Case:
 
     Args:
         name: name of the image.
-        score: its mIoU, in [0, 1].
+        score: its FwIoU, in [0, 1].
         panels: title and ``(H, W, 3)`` uint8 picture, image first.
         note: short text, such as the class areas.
     """
@@ -89,14 +93,45 @@ def write_report(path: str | Path, report: Report) -> Path:
     ]
     body = "\n".join(f"<section><h2>{escape(t)}</h2>\n{c}</section>" for t, c in sections if c)
     page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(report.title), legend=_legend(report.facts), body=body, subtitle=escape(_subtitle(report))
+        title=escape(report.title), facts=_facts(report), legend=_legend(report.facts), body=body
     )
     write_text(path, page)
     return Path(path)
 
 
-def _subtitle(report: Report) -> str:
-    return f"{report.images} images scored · white background excluded · {time.strftime('%Y-%m-%d %H:%M')}"
+def _facts(report: Report) -> str:
+    facts, environment = report.facts, report.environment
+    size = facts.patch_size
+    lines = {
+        "Dataset": facts.name,
+        "Test images": report.images,
+        "White background": "left out of every score" if facts.white_background else "none: white belongs to a tissue",
+        "Pixel size": f"{facts.mpp:g} µm" if facts.mpp else "not given",
+        "Patch": f"{size[0]} × {size[1]} px" if size else "",
+        "Method of record": report.method,
+        "Commit": _short(environment.get("git_commit")),
+        "Seed": environment.get("seed", ""),
+        "Written": time.strftime("%Y-%m-%d %H:%M %Z"),
+    }
+    return "".join(f"<div><dt>{k}</dt><dd>{escape(str(v))}</dd></div>" for k, v in lines.items() if str(v))
+
+
+def _short(commit: str | None) -> str:
+    """First ten digits of a commit, and whether files differed from it."""
+    digits, _, state = (commit or "").partition("-")
+    return f"{digits[:10]} ({state})" if state else digits[:10]
+
+
+def _table(label: str, head: str, body: str, kind: str = "") -> str:
+    """A table that scrolls by itself, also by keyboard."""
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table class="{kind}">'
+        f"<thead><tr>{head}</tr></thead>{body}</table></div>"
+    )
+
+
+def _heads(*names: str) -> str:
+    return "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
 
 
 def _legend(facts: DatasetFacts) -> str:
@@ -118,23 +153,26 @@ def _percent(value: float | None) -> str:
 def _scores(report: Report) -> str:
     columns = [(label, [s.get(key) for s in report.scores.values()]) for key, label in _FIGURES.items()]
     columns += [(f"IoU {c}", [s["iou"].get(c) for s in report.scores.values()]) for c in report.facts.classes]
-    best = [max((v for v in values if v is not None), default=None) for _, values in columns]
-    head = "".join(f'<th scope="col">{escape(label)}</th>' for label, _ in columns)
+    shown = [[_percent(v) for v in values] for _, values in columns]
+    # figures that read the same are equally good
+    best = [_percent(max((v for v in values if v is not None), default=None)) for _, values in columns]
     rows = []
     for index, name in enumerate(report.scores):
         cells = "".join(
-            f"<td{' class=best' if values[index] is not None and values[index] == top else ''}>"
-            f"{_percent(values[index])}</td>"
-            for (_, values), top in zip(columns, best, strict=True)
+            f"<td{' class=best' if texts[index] == top != _percent(None) else ''}>{texts[index]}</td>"
+            for texts, top in zip(shown, best, strict=True)
         )
         record = " class=record" if name == report.method else ""
         rows.append(f'<tr{record}><th scope="row">{escape(name)}</th>{cells}</tr>')
+    pixels = report.scores[report.method]["pixels"]
+    total = max(1, sum(pixels.values()))
+    support = "".join(f"<td>{pixels[c]:,}<br>{100 * pixels[c] / total:.1f} %</td>" for c in report.facts.classes)
+    foot = f'<tr><th scope="row" colspan="{len(_FIGURES) + 1}">true pixels that the figures rest on</th>{support}</tr>'
+    body = f"<tbody>{''.join(rows)}</tbody><tfoot>{foot}</tfoot>"
     return (
-        f'<div class="scroll"><table><thead><tr><th scope="col">method</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-        "<p class=hint>In percent, from one confusion matrix over all test pixels. Bold: best of a column. "
-        "CAM rows are the classifier's own maps (stage 1). The majority row gives every pixel the class that is most "
-        "frequent in the truth.</p>"
+        _table("Scores per method", _heads("method", *(label for label, _ in columns)), body) + "<p class=hint>In percent, "
+        "from one confusion matrix over all test pixels. Bold: best of a column. CAM rows are the classifier's own maps "
+        "(stage 1). The majority row gives every pixel the class that is most frequent in the truth.</p>"
     )
 
 
@@ -144,30 +182,28 @@ def _confusion(report: Report) -> str:
     names = [*report.facts.classes, "white"]
     if not matrix[:, -1].any():
         matrix, share, names = matrix[:, :-1], share[:, :-1], names[:-1]
-    head = "".join(f'<th scope="col">{escape(n)}</th>' for n in names)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(
-            f'<td class=cell style="--share:{s:.3f}" title="{int(n)} px">{100 * s:.1f}</td>'
+            f'<td class=cell style="--share:{s:.3f}" title="{int(n)} px">{100 * s:.1f}<small>{int(n):,} px</small></td>'
             for s, n in zip(shares, counts, strict=True)
         )
         + "</tr>"
         for name, shares, counts in zip(report.facts.classes, share, matrix, strict=True)
     )
-    return (
-        f'<div class="scroll"><table class=confusion><thead><tr><th scope="col">truth \\ predicted</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div><p class=hint>Percent of each true class; hover for pixels.</p>"
-    )
+    table = _table("Confusion matrix", _heads("truth \\ predicted", *names), f"<tbody>{rows}</tbody>", "confusion")
+    return table + "<p class=hint>Percent of each true class, and pixels.</p>"
 
 
 def _curves(report: Report) -> str:
     charts = []
     for stage, history in report.histories.items():
-        keys = sorted({k for row in history for k in row} - {"epoch", "lr", "train_loss"})
-        loss = {"train_loss": [(r["epoch"], r["train_loss"]) for r in history if "train_loss" in r]}
-        wanted = [k for k in ("val_miou", "val_fwiou", "val_mean_ap", "val_macro_f1", "val_exact_match") if k in keys]
-        scores = {k: [(r["epoch"], r[k]) for r in history if k in r] for k in wanted[:3]}
-        charts += [line_chart(f"{stage}: training loss", loss), line_chart(f"{stage}: validation", scores)]
+        curves = {
+            label: [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
+            for key, label in {"train_loss": "loss", **_CURVES}.items()
+        }
+        charts.append(line_chart(f"{stage}: training loss", {"loss": curves.pop("loss")}))
+        charts.append(line_chart(f"{stage}: validation", curves))
     return f'<div class="charts">{"".join(charts)}</div>' if any(charts) else ""
 
 
@@ -177,27 +213,26 @@ def _pseudo_masks(report: Report) -> str:
         return ""
     names = list(next(iter(summary["pixels"].values())))
     scores = summary.get("scores") or {}
-    head = "".join(f'<th scope="col">{escape(n)} px %</th>' for n in names)
-    head += "".join(f'<th scope="col">IoU {escape(c)}</th>' for c in report.facts.classes) if scores else ""
+    classes = report.facts.classes if scores else ()
+    heads = _heads("layer", *(f"{n} px %" for n in names), *(["mIoU"] if scores else []), *(f"IoU {c}" for c in classes))
     rows = []
     for layer, pixels in summary["pixels"].items():
         total = max(1, sum(pixels.values()))
-        cells = "".join(f"<td>{100 * pixels[n] / total:.1f}</td>" for n in names)
+        cells = [f"{100 * pixels[n] / total:.1f}" for n in names]
         if scores:
-            cells += "".join(f"<td>{_percent(scores[layer]['iou'].get(c))}</td>" for c in report.facts.classes)
-        rows.append(f'<tr><th scope="row">{escape(layer)}</th>{cells}</tr>')
+            cells += [_percent(scores[layer]["miou"]), *(_percent(scores[layer]["iou"].get(c)) for c in classes)]
+        rows.append(f'<tr><th scope="row">{escape(layer)}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
     agreement = ", ".join(f"{escape(pair)} {_percent(v)} %" for pair, v in summary["agreement"].items())
-    return (
-        f'<div class="scroll"><table><thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{"".join(rows)}'
-        f"</tbody></table></div><p class=hint>{summary['patches']} training patches. Pixels on which layers agree: "
-        f"{agreement}. IoU against true masks where they are at hand; training never saw them.</p>"
+    known = " IoU is against true masks, which training never saw." if scores else ""
+    return _table("Pseudo masks per layer", heads, f"<tbody>{''.join(rows)}</tbody>") + (
+        f"<p class=hint>{summary['patches']} training patches. Pixels on which layers agree: {agreement}.{known}</p>"
     )
 
 
 def _gallery(cases: Sequence[Case]) -> str:
     blocks = []
     for case in cases:
-        score = "" if case.score is None else f" · mIoU {_percent(case.score)}"
+        score = "" if case.score is None else f" · FwIoU {_percent(case.score)}"
         figures = "".join(
             f'<figure><img src="{data_uri(picture)}" alt="{escape(title)} of {escape(case.name)}">'
             f"<figcaption>{escape(title)}</figcaption></figure>"

@@ -16,7 +16,7 @@ from .pictures import class_areas, overlay, strip
 from .predict import paint_white
 from .report import Case, Report, write_report
 
-__all__ = ["report_run", "scores_csv"]
+__all__ = ["picture_of", "ranked", "report_run", "scores_csv"]
 
 
 def report_run(
@@ -36,10 +36,7 @@ def report_run(
     """
     folder = Path(stage.folder)
     results = evaluation.results()
-    rows = sorted(evaluation.images, key=lambda row: (row["scores"]["miou"] or 0.0, row["name"]))
-    half = max(1, gallery // 2)
-    worst = rows[:half]
-    best = [row for row in reversed(rows) if row not in worst][:half]
+    worst, best = ranked(evaluation.images, gallery)
     cases = {row["name"]: _case(evaluation, row, layers) for row in [*worst, *best]}
     histories = {
         "classifier": _json(folder.parent / "train_classifier" / "history.json"),
@@ -55,14 +52,38 @@ def report_run(
         worst=[cases[row["name"]] for row in worst],
         best=[cases[row["name"]] for row in best],
         environment=_json(folder / "environment.json") or {},
-        images=len(rows),
+        images=len(evaluation.images),
     )
     files = [folder / "metrics.json", folder / "metrics.csv", folder / "report.html", folder / "gallery.png"]
     write_text(files[1], scores_csv(results["scores"], evaluation.facts.classes))
     write_report(files[2], report)
-    shown = report.best[0] if report.best else report.worst[0]
-    write_image(files[3], strip(shown.panels))
+    write_image(files[3], strip(cases[picture_of([*best, *worst])["name"]].panels))
     return files
+
+
+def ranked(images: Sequence[Mapping[str, Any]], gallery: int) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """The worst and the best images by FwIoU, half of ``gallery`` each (at least one), no image twice.
+
+    FwIoU weights classes by their true pixels. By mIoU an image of a single class would rank worst as soon as one pixel of
+    it is given to another.
+
+    Args:
+        images: rows with ``name`` and ``scores``.
+        gallery: number of images.
+
+    Returns:
+        The worst, worst first, and the best, best first. Images without true tissue are left out if others are there.
+    """
+    scored = [row for row in images if row["scores"]["fwiou"] is not None] or images
+    rows = sorted(scored, key=lambda row: (row["scores"]["fwiou"] or 0.0, row["name"]))
+    half = max(1, gallery // 2)
+    worst = rows[:half]
+    return worst, rows[len(worst) :][::-1][:half]
+
+
+def picture_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first of the rows that shows at least two true classes; the first one if none does."""
+    return next((row for row in rows if sum(n > 0 for n in row["scores"]["pixels"].values()) > 1), rows[0])
 
 
 def scores_csv(scores: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> str:
@@ -90,7 +111,7 @@ def _case(evaluation: Evaluation, row: Mapping[str, Any], layers: Sequence[str])
     panels += [("truth", overlay(image, evaluation.truth(row), facts, alpha=0.45))]
     areas = class_areas(paint_white(read_mask(row["maps"][evaluation.method]), image, facts), facts)
     note = "Predicted: " + ", ".join(f"{name} {a['percent']:.0f} %" for name, a in areas.items())
-    return Case(row["name"], row["scores"]["miou"], panels, note)
+    return Case(row["name"], row["scores"]["fwiou"], panels, note)
 
 
 def _json(path: Path) -> Any:
