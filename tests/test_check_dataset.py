@@ -67,6 +67,8 @@ FAULTS = {
     "no mask": lambda d: _edit(d, lambda c: c["test"][0].pop("mask")),
     "mask without image": lambda d: write_mask(d / "train_mask/stray.png", np.zeros((16, 16)), FACTS),
     "image not in the datalist": lambda d: write_image(d / "train/stray.png", np.zeros((16, 16, 3), np.uint8)),
+    "path outside": lambda d: _edit(d, lambda c: c["training"][2].update(image="../elsewhere.png")),
+    "image mode": lambda d: Image.fromarray(np.eye(16, dtype=np.uint8)).save(d / "train/2.png"),
     "empty section": lambda d: _edit(d, lambda c: c.update(test=[])),
 }
 
@@ -88,6 +90,8 @@ def test_each_fault_has_its_line(dataset, kind):
 def test_all_faults_at_once(dataset):
     """Together, but for those that hide each other: each has its own line, and there is no traceback."""
     hidden = {
+        "path outside",
+        "image mode",
         "label value",
         "all-zero label",
         "no label",
@@ -119,3 +123,9 @@ def test_malformed_datalists(tmp_path, text):
 def test_no_datalist(tmp_path):
     (fault,) = check_dataset(tmp_path, progress=False)
     assert fault.kind == "no datalist"
+
+
+def test_a_mistyped_folder_is_not_made(tmp_path):
+    with pytest.raises(SystemExit, match="no datalist"):
+        assert_sound(tmp_path / "typo", tmp_path / "typo", progress=False)
+    assert not (tmp_path / "typo").exists()

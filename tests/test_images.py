@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scripts.facts import DatasetFacts
-from scripts.images import image_size, read_image, read_mask, write_image, write_mask
+from scripts.images import image_mode, image_size, read_image, read_mask, write_image, write_mask
 
 FACTS = DatasetFacts(classes=("a", "b", "c"), palette=((255, 0, 0), (0, 255, 0), (0, 0, 255)), mpp=0.5)
 
@@ -115,3 +115,33 @@ def test_failed_write_leaves_the_old_file(tmp_path, mask):
     with pytest.raises(ValueError, match="shape"):
         write_mask(tmp_path / "m.png", np.zeros((2, 2, 2)), FACTS)
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
+
+
+def test_palette_tiff_is_read_by_value(tmp_path, mask):
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200, 9, 9, 9])
+    image.save(tmp_path / "m.tif")
+    assert (read_mask(tmp_path / "m.tif") == mask).all()
+
+
+def test_deep_images_are_refused_rather_than_clipped(tmp_path):
+    Image.fromarray(np.full((4, 5), 40000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
+        read_image(tmp_path / "deep.png")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.nrrd", "x.nii.gz"])
+def test_mode_from_the_header(tmp_path, rgb, mask, name):
+    if name == "x.nii.gz":
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 1, 3), np.uint8), np.eye(4)), tmp_path / name)
+    elif name == "x.nrrd":
+        itk.imwrite(itk.image_from_array(rgb, is_vector=True), str(tmp_path / name))
+    else:
+        Image.fromarray(rgb).save(tmp_path / name)
+    assert image_mode(tmp_path / name) == "colour"
+    grey = tmp_path / f"grey_{name}"
+    if name.endswith((".nrrd", ".nii.gz")):
+        write_mask(grey, mask, DatasetFacts(classes=tuple("abcdefgh")))
+    else:
+        Image.fromarray(mask.astype(np.uint8)).save(grey)
+    assert image_mode(grey) == "grey"

@@ -14,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .atomic import write_json, write_text
-from .datalist import SECTIONS
+from .datalist import SECTIONS, is_inside
 from .facts import DATALIST_NAME, DatasetFacts
-from .images import IMAGE_SUFFIXES, read_image, read_mask, suffix
+from .images import IMAGE_SUFFIXES, image_mode, read_image, read_mask, suffix
 
 __all__ = ["Fault", "assert_sound", "check_dataset"]
 
@@ -48,10 +48,11 @@ class Fault:
 def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]:
     """Read everything that a datalist names and list every fault; no fault ends the check.
 
-    Checked are: the datalist itself; each image (present, readable to its last byte, of the training patches' size in
-    training); each mask (present, readable, one value per pixel, values in range, as large as its image); each label
-    (length, values, not all zero); classes that never occur; images that stand in two sections, by content; files in
-    the folders of the images and masks without their counterpart.
+    Checked are: the datalist itself; each path (inside the dataset unless absolute); each image (present, readable to its
+    last byte, of the training patches' size in training, grey or colour as the first one); each mask (present, readable,
+    one value per pixel, values in range, as large as its image); each label (length, values, not all zero); classes that
+    never occur; images that stand in two sections, by content; files in the folders of the images and masks without
+    their counterpart.
 
     Args:
         dataset_dir: prepared dataset.
@@ -77,6 +78,7 @@ def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]
         return faults
     seen: dict[str, tuple[str, str]] = {}
     patch_size: tuple[int, int] | None = None
+    mode: str | None = None
     for section in SECTIONS:
         entries = content.get(section, [])
         if not isinstance(entries, list):
@@ -96,8 +98,15 @@ def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]
                 add("malformed datalist", path, f"{section} entry {number}: {entry!r:.80}", "an object with 'image'")
                 continue
             image_path = path.parent / entry["image"]
+            for name in (entry["image"], entry.get("mask")):
+                if isinstance(name, str) and not is_inside(path.parent, name):
+                    add("path outside", path, f"{name!r} in {section} entry {number}", f"a path inside {path.parent}")
             image = _read(lambda p=image_path: read_image(p), "unreadable image", image_path, add)
             if image is not None:
+                found_mode = image_mode(image_path)
+                mode = mode or found_mode
+                if found_mode != mode:
+                    add("image mode", image_path, f"a {found_mode} image", f"{mode} as the first image", "warning")
                 _duplicate(image, section, image_path, seen, add)
                 if section == "training":
                     patch_size = patch_size or image.shape[:2]
@@ -128,7 +137,7 @@ def assert_sound(dataset_dir: str | Path, report_dir: str | Path | None = None, 
     """
     faults = check_dataset(dataset_dir, progress)
     text = "\n".join(map(str, faults)) or "no fault found"
-    if report_dir is not None:
+    if report_dir is not None and Path(dataset_dir).is_dir():  # a mistyped folder is not made
         write_json(Path(report_dir) / "dataset_check.json", [asdict(f) for f in faults])
         write_text(Path(report_dir) / "dataset_check.txt", text + "\n")
     errors = [f for f in faults if f.severity == "error"]

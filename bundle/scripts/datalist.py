@@ -10,7 +10,7 @@ from typing import Any
 from .atomic import write_json
 from .facts import DATALIST_NAME, DatasetFacts
 
-__all__ = ["SECTIONS", "read_datalist", "write_datalist"]
+__all__ = ["SECTIONS", "is_inside", "read_datalist", "write_datalist"]
 
 SECTIONS = ("training", "validation", "test")
 
@@ -73,14 +73,15 @@ def _entry(entry: Any, base: Path, facts: DatasetFacts, require: Sequence[str], 
     return result
 
 
+def is_inside(base: str | Path, name: str) -> bool:
+    """Whether a path of a datalist in folder ``base`` is absolute (the user's own word) or stays inside the folder."""
+    return Path(name).is_absolute() or (Path(base) / name).resolve().is_relative_to(Path(base).resolve())
+
+
 def _resolve(base: Path, name: str, where: str) -> Path:
-    path = Path(name)
-    if path.is_absolute():
-        return path
-    path = (base / path).resolve()
-    if not path.is_relative_to(base):
+    if not is_inside(base, name):
         raise ValueError(f"{where}: {name!r} leaves the folder {base}")
-    return path
+    return (base / name).resolve() if not Path(name).is_absolute() else Path(name)
 
 
 def _name(entries: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from .facts import DatasetFacts
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "image_mode",
     "image_size",
     "read_image",
     "read_mask",
@@ -30,6 +31,8 @@ _ITK = (".mha", ".mhd", ".nrrd", ".tif", ".tiff")
 _NIBABEL = (".nii", ".nii.gz")
 #: Suffixes of files that can be read.
 IMAGE_SUFFIXES = (*_PIL, *_ITK, *_NIBABEL)
+_GREY = ("1", "L", "LA", "La")  # modes of PIL
+_DEEP = ("I", "F")  # and those of more than 8 bits: I;16, I;16B, I, F
 # what decoders raise on files that are not what they seem
 _DECODING_ERRORS = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, KeyError, TypeError)
 
@@ -68,6 +71,27 @@ def image_size(path: str | Path) -> tuple[int, int]:
         raise ValueError(f"{path}: not a readable image ({_reason(error)})") from error
 
 
+def image_mode(path: str | Path) -> str:
+    """``"grey"`` or ``"colour"``, as the file's header says, nothing decoded.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an image of a known format.
+    """
+    path = Path(path)
+    image_size(path)  # for its errors
+    if suffix(path) in _PIL:
+        with Image.open(path) as image:
+            return "grey" if image.mode in _GREY or image.mode.startswith(_DEEP) else "colour"
+    if suffix(path) in _ITK:
+        return "grey" if _itk_header(path).GetNumberOfComponents() == 1 else "colour"
+    import nibabel
+
+    header = nibabel.load(path)
+    colours = header.get_data_dtype().names  # a structured type, or a dimension of their own
+    return "grey" if (len(colours) if colours else np.prod(header.shape[2:])) == 1 else "colour"
+
+
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image as RGB.
 
@@ -86,9 +110,11 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if suffix(path) in _PIL:
         try:
             with Image.open(path) as image:
+                if image.mode.startswith(_DEEP):  # converting would clip it without a word
+                    raise ValueError(f"found mode {image.mode}, expected 8 bits per channel")
                 return np.asarray(image.convert("RGB"))
         except _DECODING_ERRORS as error:
-            raise ValueError(f"{path}: damaged or truncated image ({_reason(error)})") from error
+            raise ValueError(f"{path}: not a readable image ({_reason(error)})") from error
     array = _read_medical(path)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
@@ -113,7 +139,7 @@ def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int 
         ValueError: unreadable, a colour image, or a value out of range; the message names the file.
     """
     _check_size(path, max_pixels)
-    if suffix(path) in _PIL:
+    if suffix(path) in _PIL or _is_palette_tiff(path):
         try:
             with Image.open(path) as image:
                 if image.mode not in ("P", "L", "1", "I", "I;16"):
@@ -191,6 +217,17 @@ def _itk_header(path: str | Path) -> Any:
     header.SetFileName(str(path))
     header.ReadImageInformation()
     return header
+
+
+def _is_palette_tiff(path: str | Path) -> bool:
+    """ITK gives such a file's colours; its values are wanted."""
+    if suffix(path) not in (".tif", ".tiff"):
+        return False
+    try:
+        with Image.open(path) as image:
+            return image.mode == "P"
+    except _DECODING_ERRORS:
+        return False  # a TIFF of another kind than PIL knows
 
 
 def _read_medical(path: str | Path) -> np.ndarray:
