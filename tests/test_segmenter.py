@@ -26,7 +26,7 @@ def test_refuses_layers():
 
 def test_learns_a_mask():
     """A few steps on one image bring the loss down: gradients reach every parameter."""
-    network = DeepLabV3Plus(TinyExtractor(), 2, channels=16, rates=(1, 2), dropout=0.0)
+    network = DeepLabV3Plus(TinyExtractor(), 2, channels=16, rates=(1, 2), dropout=(0.0, 0.0, 0.0))
     image = torch.rand(2, 3, 32, 32)
     mask = (image.mean(1) > 0.5).long()
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scripts.supervision import MultiLayerPseudoSupervisionLoss
@@ -48,3 +49,22 @@ def test_refuses_weights(weights):
 def test_refuses_shapes():
     with pytest.raises(ValueError, match="layers"):
         MultiLayerPseudoSupervisionLoss()(torch.randn(1, 2, 3, 3), torch.zeros(1, 2, 3, 3))
+
+
+def test_published_program(parity):
+    arrays = np.load(parity / "mlps_loss.npz")
+    logits = torch.from_numpy(arrays["logits"]).requires_grad_()
+    masks = torch.from_numpy(np.stack([arrays[layer] for layer in ("b4_5", "b5_2", "bn7")], axis=1))
+    loss = MultiLayerPseudoSupervisionLoss(published=True)(logits, masks)
+    loss.backward()
+    assert loss.item() == pytest.approx(float(arrays["loss"]), abs=1e-6)
+    np.testing.assert_allclose(logits.grad, arrays["grad"], atol=1e-6)
+
+
+def test_published_hand_computed():
+    """Two pixels, one white: log(2 + 1) for the tissue (the further logit is 0), about 0 for white; over 2 px, over batch."""
+    masks = torch.tensor([[[[0, 2]]]]).expand(3, 1, 1, 2)
+    loss = MultiLayerPseudoSupervisionLoss((1.0,), published=True)(torch.zeros(3, 2, 1, 2), masks)
+    assert loss.item() == pytest.approx(math.log(3) / 2 / 3)
+    loss = MultiLayerPseudoSupervisionLoss((1.0,), published=True, white_background=False)
+    assert loss(torch.zeros(3, 2, 1, 2), masks % 2).item() == pytest.approx(math.log(2) / 3)

@@ -19,6 +19,8 @@ class TinyExtractor(FeatureExtractor):
         self.strides = {"a": 4, "b": 4, "c": 8}
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        a = self.a(image)
-        b = self.b(a)
-        return {"a": a, "b": b, "c": self.c(b)}
+        features: dict[str, torch.Tensor] = {}
+        a = self.emit(features, "a", self.a(image))
+        b = self.emit(features, "b", self.b(a))
+        self.emit(features, "c", self.c(b))
+        return features

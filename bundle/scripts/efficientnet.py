@@ -131,16 +131,17 @@ class EfficientNetLite0(FeatureExtractor):
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return ``{layer: feature map}`` for an image ``(N, 3, H, W)`` float in ``[0, 1]``."""
         # (x - 127) / 128 on 0..255, as the weights were trained
+        features: dict[str, torch.Tensor] = {}
         x = functional.relu6(self.bn0(self.conv_stem((image * 255.0 - 127.0) / 128.0)))
-        features = {"stem": x}
+        x = self.emit(features, "stem", x)
         stage = 1
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index + 1 == self._stage_ends[stage - 1]:
-                features[f"stage{stage}"] = x
+                x = self.emit(features, f"stage{stage}", x)
                 stage += 1
         if self.has_head:
-            features["head"] = functional.relu6(self.bn1(self.conv_head(x)))
+            self.emit(features, "head", functional.relu6(self.bn1(self.conv_head(x))))
         return features
 
 

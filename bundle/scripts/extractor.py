@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -15,7 +16,8 @@ class FeatureExtractor(nn.Module):
 
     A subclass fills :attr:`channels` and :attr:`strides`, both from shallow to deep, and its ``forward`` takes an image
     ``(N, 3, H, W)`` in ``[0, 1]`` and returns ``{layer: (N, channels[layer], ceil(H / strides[layer]), ...)}``. Any
-    normalisation is its own affair, so that a classifier and a segmenter on different backbones share their input.
+    normalisation is its own affair, so that a classifier and a segmenter on different backbones share their input. It
+    passes each map through :meth:`emit` and goes on with what that returns.
     """
 
     #: Number of channels per layer.
@@ -27,6 +29,26 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.channels = {}
         self.strides = {}
+        self._leaf: str | None = None
+
+    def emit(self, features: dict[str, torch.Tensor], layer: str, feature: torch.Tensor) -> torch.Tensor:
+        """Put a map into ``features`` and return it, cut from the graph if gradients start there."""
+        if layer == self._leaf:
+            feature = feature.detach().requires_grad_()
+        features[layer] = feature
+        return feature
+
+    @contextmanager
+    def gradient_from(self, layer: str | None) -> Iterator[None]:
+        """Inside, the map of ``layer`` is a leaf that requires a gradient: backward passes end there, and what lies
+        before it keeps no activations if parameters and image require none."""
+        if layer is not None:
+            self.check_layers([layer])
+        self._leaf = layer
+        try:
+            yield
+        finally:
+            self._leaf = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -89,8 +111,8 @@ class ModuleExtractor(FeatureExtractor):
             self.strides[name] = round(probe / feature.shape[-1])
 
     def _keep(self, name: str):
-        def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
-            self._features[name] = output
+        def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+            return self.emit(self._features, name, output)
 
         return hook
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ class PseudoMasker:
             present: ``(N, C)`` image-level labels.
 
         Returns:
-            ``{layer: (N, C, H, W)}``; absent classes are zero.
+            ``{layer: (N, C, H, W)}``; absent classes are zero. Without ``balance``, maps are relative to that of the
+            patch's first present class (``contrast`` of :func:`~.cam.grad_cam`), which leaves the arg-max as it is.
         """
         image, present = image.to(self.device), present.to(self.device)
         size = image.shape[-2:]
@@ -79,7 +81,7 @@ class PseudoMasker:
         for scale in self.scales:
             scaled = image if scale == 1 else upsample(image, [max(1, round(s * scale)) for s in size])
             for axis in axes:
-                cams, _ = grad_cam(self.classifier, scaled.flip(axis), self.layers, present)
+                cams, _ = grad_cam(self.classifier, scaled.flip(axis), self.layers, present, contrast=not self.balance)
                 for layer, cam in cams.items():
                     cam = upsample(cam, size).flip(axis)
                     total[layer] = total[layer] + cam if layer in total else cam
@@ -127,11 +129,13 @@ def generate_pseudo_masks(
     fingerprint: str,
     batch_size: int = 16,
     progress: bool = True,
+    num_workers: int = 2,
 ) -> dict[str, Any]:
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
     Patches are cut into the same batches whatever is there already, and a batch is skipped when all its files are, so
-    that an interrupted run ends with the same bits as an unbroken one.
+    that an interrupted run ends with the same bits as an unbroken one. Patches of a batch have the same number of present
+    classes, as their number of backward passes depends on it.
 
     Args:
         masker: the pseudo masker.
@@ -140,6 +144,7 @@ def generate_pseudo_masks(
         fingerprint: identifies classifier and settings.
         batch_size: patches per forward pass.
         progress: whether to show progress bars.
+        num_workers: threads that decode the next patches and write the last masks while the network runs.
 
     Returns:
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
@@ -153,18 +158,8 @@ def generate_pseudo_masks(
     _clear_if_other(folder, masker.layers, fingerprint)
     todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
 
-    def step(_engine: Engine, batch: list[tuple[Mapping[str, Any], np.ndarray]]) -> None:
-        masks = masker(np.stack([image for _, image in batch]), np.array([entry["label"] for entry, _ in batch]))
-        for (entry, _), per_layer in zip(batch, masks, strict=True):
-            for path, mask in zip(pseudo_mask_paths(folder, masker.layers, entry["name"]), per_layer, strict=True):
-                write_mask(path, mask, masker.facts)
-
     if todo:
-        engine = Engine(step)
-        if progress:
-            ProgressBar(desc="pseudo masks").attach(engine)
-        loader = torch.utils.data.DataLoader(_Patches(todo), batch_size=None, collate_fn=list)
-        engine.run(loader, max_epochs=1, epoch_length=len(todo))
+        _run(masker, todo, folder, progress, num_workers)
     summary = summarise_pseudo_masks(entries, folder, masker.layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
@@ -214,24 +209,50 @@ def summarise_pseudo_masks(
     }
 
 
-class _Patches(torch.utils.data.Dataset):
-    """Batches of entries with their decoded patches."""
+def _run(
+    masker: PseudoMasker, batches: Sequence[Sequence[Mapping[str, Any]]], folder: Path, progress: bool, workers: int
+) -> None:
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        writing: list[Future] = []
 
-    def __init__(self, batches: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-        self.batches = batches
+        def step(_engine: Engine, batch: tuple[Sequence[Mapping[str, Any]], list[np.ndarray]]) -> None:
+            entries, images = batch
+            masks = masker(np.stack(images), np.array([entry["label"] for entry in entries]))
+            _wait(writing)
+            for entry, per_layer in zip(entries, masks, strict=True):
+                for path, mask in zip(pseudo_mask_paths(folder, masker.layers, entry["name"]), per_layer, strict=True):
+                    writing.append(pool.submit(write_mask, path, mask, masker.facts))
 
-    def __len__(self) -> int:
-        return len(self.batches)
+        engine = Engine(step)
+        if progress:
+            ProgressBar(desc="pseudo masks").attach(engine)
+        engine.run(_decoded(batches, pool), max_epochs=1, epoch_length=len(batches))
+        _wait(writing)
 
-    def __getitem__(self, index: int) -> list[tuple[Mapping[str, Any], np.ndarray]]:
-        return [(entry, read_image(entry["image"])) for entry in self.batches[index]]
+
+def _wait(writing: list[Future]) -> None:
+    """Wait for writers, so that neither a fault is lost nor masks pile up."""
+    for future in writing:
+        future.result()
+    writing.clear()
+
+
+def _decoded(
+    batches: Sequence[Sequence[Mapping[str, Any]]], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Sequence[Mapping[str, Any]], list[np.ndarray]]]:
+    """Batches of entries with their patches, the next one decoded while one is in use."""
+    ahead: list[list[Future]] = []
+    for index in range(len(batches)):
+        for batch in batches[index + len(ahead) : index + 2]:
+            ahead.append([pool.submit(read_image, entry["image"]) for entry in batch])
+        yield batches[index], [future.result() for future in ahead.pop(0)]
 
 
 def _batches(entries: Sequence[Mapping[str, Any]], size: int) -> list[list[Mapping[str, Any]]]:
-    """Fixed batches of equally large patches, in the order of the datalist."""
-    groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    """Fixed batches of equally large patches with equally many present classes."""
+    groups: dict[tuple[int, ...], list[Mapping[str, Any]]] = {}
     for entry in entries:
-        groups.setdefault(image_size(entry["image"]), []).append(entry)
+        groups.setdefault((*image_size(entry["image"]), sum(entry["label"])), []).append(entry)
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 

@@ -17,17 +17,29 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
     Args:
         weights: weight per depth, shallow to deep; the paper's are 0.2, 0.2, 0.6.
         label_smoothing: share of the target spread over all classes, in [0, 1), against noise of the pseudo masks.
+        published: compute the loss as the paper's program does, which its text does not say: the mean over all pixels, white
+            ones among them, is divided by the batch size once more; with ``white_background``, white is a further class
+            whose logit is 100 where the deepest mask is white and 0 elsewhere.
+        white_background: whether the dataset has one; of interest to ``published`` alone.
 
     Raises:
         ValueError: no weight, a negative one, or weights that sum to zero.
     """
 
-    def __init__(self, weights: Sequence[float] = (0.2, 0.2, 0.6), label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        weights: Sequence[float] = (0.2, 0.2, 0.6),
+        label_smoothing: float = 0.0,
+        published: bool = False,
+        white_background: bool = True,
+    ) -> None:
         super().__init__()
         if not weights or min(weights) < 0 or sum(weights) <= 0:
             raise ValueError(f"weights: expected non-negative numbers with a positive sum, found {list(weights)}")
         self.weights = tuple(float(w) for w in weights)
         self.label_smoothing = label_smoothing
+        self.published = published
+        self.white_background = white_background
 
     def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """
@@ -44,6 +56,8 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         expected = (logits.shape[0], len(self.weights), *logits.shape[2:])
         if tuple(masks.shape) != expected:
             raise ValueError(f"masks: expected shape {expected} (N, layers, H, W), found {tuple(masks.shape)}")
+        if self.published:
+            return self._published(logits, masks)
         loss = logits.new_zeros(())
         for weight, mask in zip(self.weights, masks.unbind(dim=1), strict=True):
             target = torch.where(mask < logits.shape[1], mask.long(), -100)
@@ -53,3 +67,13 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
             )
             loss = loss + weight * total / tissue
         return loss
+
+    def _published(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        classes = logits.shape[1]
+        targets = torch.where(masks < classes, masks.long(), classes if self.white_background else -100)
+        if self.white_background:
+            white = 100.0 * (targets[:, -1:] == classes)
+            logits = torch.cat([logits, white.to(logits.dtype)], dim=1)
+        options = {"ignore_index": -100, "label_smoothing": self.label_smoothing}
+        losses = [functional.cross_entropy(logits, target, **options) for target in targets.unbind(dim=1)]
+        return sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)) / len(logits)
