@@ -86,8 +86,10 @@ class Pyramid(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs = [branch(x) for branch in self.branches]
-        pooled = self.pooled(x.mean(dim=(2, 3), keepdim=True))
-        outputs.append(pooled.expand(-1, -1, x.shape[-2], x.shape[-1]))
+        # adaptive pooling and interpolation where a mean and an expansion would do: batch statistics of one value per image
+        # amplify rounding, and the published program's steps are met with the same operations alone
+        pooled = self.pooled(functional.adaptive_avg_pool2d(x, 1))
+        outputs.append(functional.interpolate(pooled, size=x.shape[-2:], mode="bilinear", align_corners=True))
         return self.project(torch.cat(outputs, dim=1))
 
 

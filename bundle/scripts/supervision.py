@@ -75,5 +75,6 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
             white = 100.0 * (targets[:, -1:] == classes)
             logits = torch.cat([logits, white.to(logits.dtype)], dim=1)
         options = {"ignore_index": -100, "label_smoothing": self.label_smoothing}
-        losses = [functional.cross_entropy(logits, target, **options) for target in targets.unbind(dim=1)]
-        return sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)) / len(logits)
+        terms = list(zip(self.weights, targets.unbind(dim=1), strict=True))
+        # deepest first, as the program sums: the order of a sum decides its rounding
+        return sum(w * functional.cross_entropy(logits, target, **options) for w, target in reversed(terms)) / len(logits)
