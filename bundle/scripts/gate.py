@@ -41,6 +41,8 @@ class GatedSegmenter(nn.Module):
         epsilon: threshold of the gate.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
+        published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
+            zero, can still win over negative logits. For comparison alone.
 
     Raises:
         ValueError: gated without a classifier.
@@ -53,6 +55,7 @@ class GatedSegmenter(nn.Module):
         gated: bool = True,
         epsilon: float = 0.1,
         flips: bool = False,
+        published: bool = False,
     ) -> None:
         super().__init__()
         if gated and classifier is None:
@@ -62,11 +65,17 @@ class GatedSegmenter(nn.Module):
         self.gated = gated
         self.epsilon = epsilon
         self.flips = flips
+        self.published = published
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Gated probabilities ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
+        """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
         axes = FLIPS if self.flips else FLIPS[:1]
-        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
+
+        def maps(x: torch.Tensor) -> torch.Tensor:
+            logits = self.segmenter(x).float()
+            return logits if self.published else torch.softmax(logits, dim=1)
+
+        probability = flipped_mean(maps, image, axes)
         if self.classifier is None:
             return probability
         classifier = self.classifier

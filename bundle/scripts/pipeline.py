@@ -18,7 +18,7 @@ from .facts import DATALIST_NAME
 from .prepare import prepare as prepare_dataset
 from .stage import Stage
 
-__all__ = ["STAGES", "run_pipeline"]
+__all__ = ["STAGES", "config_files", "run_pipeline"]
 
 #: Config files that make up the pipeline, in order.
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
@@ -34,6 +34,7 @@ def run_pipeline(
     dataset: Mapping[str, Any] | None = None,
     prepare: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    recipe: str | None = None,
     stages: Sequence[str] = STAGES,
     seed: int = 0,
     experiment: str = "tissue-segmentation",
@@ -50,6 +51,8 @@ def run_pipeline(
         dataset: facts of the dataset, for preparation.
         prepare: settings of the preparation.
         overrides: per stage, ids and values that override its config.
+        recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name.
+            A name alone is looked for in ``configs/recipes``. The default method by default.
         stages: names of the config files to run, in order.
         seed: seed of all stages.
         experiment: MLflow experiment.
@@ -59,12 +62,13 @@ def run_pipeline(
         The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
 
     Raises:
-        ValueError: overrides for an unknown stage, or a dataset that is not sound.
+        ValueError: overrides for an unknown stage, an unknown recipe, or a dataset that is not sound.
     """
     overrides = dict(overrides or {})
     unknown = sorted({*overrides, *stages} - set(STAGES))
     if unknown:
         raise ValueError(f"stages or overrides: found {unknown}, expected {list(STAGES)}")
+    files = {name: config_files(name, recipe) for name in stages}
     if source is not None:
         prepare_dataset(source, dataset_dir, dataset=dataset, progress=progress, **dict(prepare or {}))
     assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
@@ -76,12 +80,12 @@ def run_pipeline(
         output_dir,
         seed,
         inputs=[str(Path(dataset_dir) / DATALIST_NAME)],
-        config={"stages": list(stages), "overrides": overrides, "seed": seed},
+        config={"stages": list(stages), "overrides": overrides, "recipe": recipe, "seed": seed},
         experiment=experiment,
     ).start()
     for number, name in enumerate(stages, start=1):
         workflow = ConfigWorkflow(
-            config_file=str(Path(BUNDLE_ROOT) / "configs" / f"{name}.yaml"),
+            config_file=files[name],
             workflow_type=None,
             logging_file=False,
             dataset_dir=dataset_dir,
@@ -108,6 +112,23 @@ def run_pipeline(
     if results:
         print(summary(results, output_dir, model_dir))
     return results
+
+
+def config_files(stage: str, recipe: str | None = None) -> list[str]:
+    """Config files of a stage, in the order in which they are merged (see :func:`run_pipeline`).
+
+    Raises:
+        ValueError: no such recipe; the message lists the known ones.
+    """
+    configs = Path(BUNDLE_ROOT) / "configs"
+    files = [configs / f"{stage}.yaml"]
+    if recipe is not None:
+        folder = next((f for f in (configs / "recipes" / recipe, Path(recipe)) if f.is_dir()), None)
+        if folder is None:
+            known = sorted(p.name for p in (configs / "recipes").iterdir() if p.is_dir())
+            raise ValueError(f"recipe: no folder {recipe}, and {recipe!r} is none of {known}")
+        files += [f for f in (folder / "networks.yaml", folder / f"{stage}.yaml") if f.is_file()]
+    return [str(f) for f in files]
 
 
 def summary(results: Mapping[str, Any], output_dir: str, model_dir: str) -> str:

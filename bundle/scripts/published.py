@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import torch
 from torch import nn
 
 from .atomic import save_state
+from .facts import DatasetFacts
 from .mxnet_params import read_mxnet_params
+from .weights import save_facts
 
-__all__ = ["KINDS", "import_checkpoint", "load_published"]
+__all__ = ["KINDS", "convert_checkpoints", "import_checkpoint", "initialise", "load_published"]
+
+logger = logging.getLogger(__name__)
 
 _PYRAMID = (
     (re.compile(r"^aspp\.aspp(\d)\.atrous_conv\."), lambda m: f"pyramid.branches.{int(m[1]) - 1}.0."),
@@ -83,6 +88,63 @@ def import_checkpoint(network: nn.Module, path: str | Path, kind: str, target: s
     load_published(network, path, kind)
     save_state(target, {name: value.detach().cpu() for name, value in network.state_dict().items()})
     return Path(target)
+
+
+def convert_checkpoints(
+    classifier: nn.Module,
+    classifier_file: str | Path | None,
+    segmenter: nn.Module,
+    segmenter_file: str | Path | None,
+    facts: DatasetFacts,
+    model_dir: str | Path,
+    patch_size: Sequence[int],
+) -> list[Path]:
+    """Import the paper's trained networks; both are read before anything is written.
+
+    Args:
+        classifier: network for ``classifier_file``.
+        classifier_file: published classifier, or ``None``.
+        segmenter: network for ``segmenter_file``.
+        segmenter_file: published segmenter, or ``None``.
+        facts: what their classes mean.
+        model_dir: folder of ``classifier.pt``, ``model.pt`` and ``classes.json``.
+        patch_size: (height, width) in px of the patches that they were trained on.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: neither file is given, or one does not fit (see :func:`load_published`).
+    """
+    given = [
+        (network, path, kind, name)
+        for network, path, kind, name in (
+            (classifier, classifier_file, "classifier", "classifier.pt"),
+            (segmenter, segmenter_file, "segmenter", "model.pt"),
+        )
+        if path is not None
+    ]
+    if not given:
+        raise ValueError("nothing to import: name a published --classifier, a --segmenter, or both")
+    for network, path, kind, _ in given:
+        load_published(network, path, kind)
+    written = [save_facts(facts, model_dir, tuple(patch_size))]
+    for network, path, _, name in given:
+        target = Path(model_dir) / name
+        save_state(target, {key: value.detach().cpu() for key, value in network.state_dict().items()})
+        logger.info("%s: imported as %s", path, target)
+        written.append(target)
+    return written
+
+
+def initialise(network: nn.Module, path: str | Path | None, kind: str) -> nn.Module:
+    """:func:`load_published`, or the network as it is, with a warning, where no file is named."""
+    if path is None:
+        logger.warning(
+            "no initial_weights: %s starts from random weights, the published one does not", type(network).__name__
+        )
+        return network
+    return load_published(network, path, kind)
 
 
 def _read_torch(path: Path) -> dict[str, Any]:

@@ -46,16 +46,18 @@ class EpochSeed:
 
 
 class BestModel:
-    """Keeps the weights of the epoch with the highest score.
+    """Keeps the weights of the epoch with the highest score, or of the last epoch.
 
     Args:
         network: module whose state dict is saved.
         path: file of the weights, written atomically.
-        metric: name of the score in the evaluator's metrics.
+        metric: name of the score in the evaluator's metrics; ``None`` keeps the last epoch.
         trainer: engine whose epoch is recorded.
     """
 
-    def __init__(self, network: torch.nn.Module, path: str | Path, metric: str, trainer: Engine | None = None) -> None:
+    def __init__(
+        self, network: torch.nn.Module, path: str | Path, metric: str | None, trainer: Engine | None = None
+    ) -> None:
         self.network = network
         self.path = Path(path)
         self.metric = metric
@@ -68,6 +70,10 @@ class BestModel:
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
+        if self.metric is None:
+            self.epoch = (self.trainer or engine).state.epoch
+            save_state(self.path, {k: v.detach().cpu() for k, v in self.network.state_dict().items()})
+            return
         score = float(engine.state.metrics[self.metric])
         # a score that is not a number never becomes the best, but some weights must exist
         if score > self.score or not self.path.is_file():

@@ -27,8 +27,8 @@ def split_by_group(
 
     Args:
         entries: datalist entries; one without ``group`` is a group of its own.
-        fraction: share of the groups held out, in [0, 1); at least one group, unless there is only one, which then is
-            on both sides.
+        fraction: share of the groups held out, in [0, 1); at least one group, unless it is zero or there is only one
+            group: nothing is then held out, and one group is on both sides.
         seed: seed of the draw.
 
     Returns:
@@ -37,6 +37,8 @@ def split_by_group(
     groups = sorted({_group(entry) for entry in entries})
     if len(groups) < 2:
         return list(entries), list(entries)
+    if fraction == 0:
+        return list(entries), [e for e in entries if _group(e) == groups[0]]
     count = min(len(groups) - 1, max(1, round(fraction * len(groups))))
     held = set(np.random.default_rng(seed).permutation(groups)[:count].tolist())
     return [e for e in entries if _group(e) not in held], [e for e in entries if _group(e) in held]
