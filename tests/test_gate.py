@@ -58,3 +58,10 @@ def test_flips_make_it_equivariant():
     image = torch.rand(1, 3, 5, 6)
     torch.testing.assert_close(network(image.flip(2)), network(image).flip(2))
     torch.testing.assert_close(network(image.flip(3)), network(image).flip(3))
+
+
+def test_published_gate_lets_a_gated_class_win_over_negative_logits():
+    logits = torch.tensor([-1.0, -2.0, 3.0]).reshape(1, 3, 1, 1)
+    classes = torch.tensor([[-9.0, 9.0, -9.0]])  # only the second is present
+    assert GatedSegmenter(_Constant(logits), _Constant(classes))(logits).argmax(1).item() == 1
+    assert GatedSegmenter(_Constant(logits), _Constant(classes), published=True)(logits).argmax(1).item() == 0

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from .precision import mixed_precision
+
 __all__ = ["FLIPS", "GatedSegmenter", "flipped_mean", "gate"]
 
 #: Axes of the identity, both flips and their product.
@@ -43,6 +45,7 @@ class GatedSegmenter(nn.Module):
             product, which costs four passes instead of one.
         published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
             zero, can still win over negative logits. For comparison alone.
+        amp: run both networks in mixed precision (bfloat16).
 
     Raises:
         ValueError: gated without a classifier.
@@ -56,6 +59,7 @@ class GatedSegmenter(nn.Module):
         epsilon: float = 0.1,
         flips: bool = False,
         published: bool = False,
+        amp: bool = False,
     ) -> None:
         super().__init__()
         if gated and classifier is None:
@@ -66,20 +70,25 @@ class GatedSegmenter(nn.Module):
         self.epsilon = epsilon
         self.flips = flips
         self.published = published
+        self.amp = amp
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
         axes = FLIPS if self.flips else FLIPS[:1]
 
+        def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+            with mixed_precision(image.device, self.amp):
+                return network(x).float()
+
         def maps(x: torch.Tensor) -> torch.Tensor:
-            logits = self.segmenter(x).float()
+            logits = run(self.segmenter, x)
             return logits if self.published else torch.softmax(logits, dim=1)
 
         probability = flipped_mean(maps, image, axes)
         if self.classifier is None:
             return probability
         classifier = self.classifier
-        class_probability = torch.stack([torch.sigmoid(classifier(image.flip(a)).float()) for a in axes]).mean(dim=0)
+        class_probability = torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in axes]).mean(dim=0)
         return gate(probability, class_probability, self.epsilon)
 
 
