@@ -10,6 +10,8 @@ import pytest
 import torch
 from scripts.cam import grad_cam
 from scripts.classifier import TissueClassifier
+from scripts.facts import DatasetFacts
+from scripts.pseudo_masks import PseudoMasker
 from scripts.published import import_checkpoint, load_published
 from scripts.resnet import ResNet
 from scripts.resnet38 import ResNet38
@@ -93,6 +95,18 @@ def test_classifier_logits_and_maps(parity, classifier_file, tmp_path):
         expected = arrays["gradcam"][:, index]
         close(cams[layer], expected, share=4e-4)
         assert excess(cams[layer], expected, 1e-3, 1e-5).mean() < 0.03
+
+
+def test_pseudo_masks_from_images(parity, classifier_file):
+    """The whole way: image, imported weights, our Grad-CAM by differences of logits, arg-max, white background."""
+    arrays = np.load(parity / "pseudo_masks.npz")
+    network = load_published(classifier(), classifier_file, "classifier")
+    for policy, white in enumerate((True, False)):
+        facts = DatasetFacts(classes=tuple("abcd"), white_background=white)
+        masker = PseudoMasker(network, LAYERS, facts)
+        for image, expected in zip(arrays["image"], arrays["mask"][:, :, :, policy], strict=True):
+            found = masker(np.repeat(image[None], len(arrays["label"]), axis=0), arrays["label"])
+            assert (found == expected).mean() >= 0.9995
 
 
 def test_segmenter_logits(parity, segmenter_file):
