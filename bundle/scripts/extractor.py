@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -98,7 +99,8 @@ class ModuleExtractor(FeatureExtractor):
             raise ValueError(f"{type(module).__name__} has no submodule {missing}; it has {sorted(modules)[1:]}")
         self._features: dict[str, torch.Tensor] = {}
         for name in layers:
-            modules[name].register_forward_hook(self._keep(name))
+            # a bound method, unlike a closure, is copied along with the extractor
+            modules[name].register_forward_hook(partial(self._keep, name))
         self.channels = dict.fromkeys(layers, 0)
         training = module.training
         with torch.no_grad():
@@ -110,11 +112,8 @@ class ModuleExtractor(FeatureExtractor):
             self.channels[name] = feature.shape[1]
             self.strides[name] = round(probe / feature.shape[-1])
 
-    def _keep(self, name: str):
-        def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-            return self.emit(self._features, name, output)
-
-        return hook
+    def _keep(self, name: str, _module: nn.Module, _inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        return self.emit(self._features, name, output)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return ``{layer: feature map}`` for an image ``(N, 3, H, W)`` in ``[0, 1]``."""

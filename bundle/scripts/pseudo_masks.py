@@ -21,6 +21,7 @@ from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
 from .white import white_background
+from .winograd import with_winograd
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
 
@@ -39,7 +40,8 @@ class PseudoMasker:
         flips: also average over the horizontal, the vertical and the double flip.
         balance: before arg-max, divide each class's map by its largest value in the patch, so that a class with weak
             logits is not swallowed by one with strong ones. The published program does not.
-        device: where the networks run.
+        device: where the networks run. On a CPU the classifier's wide 3x3 convolutions run as
+            :class:`~.winograd.WinogradConv2d`; its weights must not change while the masker is in use.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class PseudoMasker:
         classifier.extractor.check_layers(layers)
         if not layers or not scales or min(scales) <= 0:
             raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
-        self.classifier = classifier.to(device).eval()
+        self.classifier = with_winograd(classifier.to(device).eval())
         self.layers = tuple(layers)
         self.facts = facts
         self.scales = tuple(scales)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .atomic import save_state
+from .download import weights_file
 from .facts import DatasetFacts
 from .mxnet_params import read_mxnet_params
 from .weights import save_facts
@@ -137,14 +138,15 @@ def convert_checkpoints(
     return written
 
 
-def initialise(network: nn.Module, path: str | Path | None, kind: str) -> nn.Module:
-    """:func:`load_published`, or the network as it is, with a warning, where no file is named."""
-    if path is None:
+def initialise(network: nn.Module, source: str | Path | None, kind: str, sha256: str | None = None) -> nn.Module:
+    """:func:`load_published` of a path or an address (see :func:`~.download.weights_file` for it and for ``sha256``), or the
+    network as it is, with a warning, where no file is named."""
+    if source is None:
         logger.warning(
             "no initial_weights: %s starts from random weights, the published one does not", type(network).__name__
         )
         return network
-    return load_published(network, path, kind)
+    return load_published(network, weights_file(source, sha256), kind)
 
 
 def _read_torch(path: Path) -> dict[str, Any]:
