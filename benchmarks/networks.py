@@ -1,8 +1,9 @@
 """Speed of training steps and of gated inference: this bundle's against the plain float32 loop in contiguous layout.
 
 The networks are the paper's, with weights drawn by seed. Ours: channels-last, and mixed precision where the device
-multiplies bfloat16 in hardware (in inference also on processors; training there stays in float32). A large matrix product in
-the same run says what the device can do.
+multiplies bfloat16 in hardware. On processors that is the default in inference only; a column of its own shows what
+training gains there with ``--amp True``. A large matrix product in the same run says what the device can do, and the last
+column which share of it our default reaches, counting the multiplications of convolutions and matrix products alone.
 
     python benchmarks/networks.py --out benchmarks/results/networks.json
 """
@@ -23,7 +24,9 @@ from scripts.resnet import ResNet
 from scripts.resnet38 import ResNet38
 from scripts.segmenter import DeepLabV3Plus
 from scripts.supervision import MultiLayerPseudoSupervisionLoss
+from torch.utils.flop_counter import FlopCounterMode
 
+OURS, MIXED = "this bundle", "this bundle, --amp True"
 CLASSES = 4
 PATCHES = {"LUAD-HistoSeg": 16_678, "BCSS-WSSS": 23_422}
 
@@ -56,26 +59,45 @@ def main() -> None:
         "segmenter": lambda: training(segmenter, lambda y: loss(y, masks), image, device),
         "inference": lambda: inference(classifier, segmenter, image, device),
     }
+    peaks = {dtype: peak(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     rows, results = [], {}
     for name in options.only or tasks:
-        seconds = alternate(tasks[name](), options.rounds, device, warm_up=("plain", "this bundle"))
-        plain, ours = (statistics.median(seconds[c]) for c in ("plain", "this bundle"))
-        results[name] = {"seconds": seconds, "ratio": plain / ours, "patches_per_second": n / ours}
-        title = "inference with gate" if name == "inference" else f"training step, {name}"
-        rows.append([title, f"{n / plain:.2f}", f"{n / ours:.2f}", f"{plain / ours:.2f}x"])
-    print_table(["patches per second", "plain", "this bundle", "ratio"], rows)
-    peaks = {str(t).removeprefix("torch."): peak(device, t) for t in (torch.float32, torch.bfloat16)}
-    print("matrix product: " + ", ".join(f"{name} {rate / 1e12:.2f} TFLOP/s" for name, rate in peaks.items()))
+        contestants, dtype = tasks[name]()
+        with FlopCounterMode(display=False) as counter:
+            contestants["plain"]()
+        seconds = alternate(contestants, options.rounds, device, warm_up=list(contestants)[1:])
+        medians = {c: statistics.median(s) for c, s in seconds.items()}
+        share = counter.get_total_flops() / medians[OURS] / peaks[dtype]
+        results[name] = {
+            "seconds": seconds, "ratio": {c: medians["plain"] / m for c, m in medians.items()}, "share_of_peak": share,
+            "patches_per_second": n / medians[OURS],
+        }  # fmt: skip
+        rows.append([
+            "inference with gate" if name == "inference" else f"training step, {name}",
+            *(f"{n / m:.2f}" for m in (medians["plain"], medians[OURS])),
+            *(f"{medians['plain'] / medians[c]:.2f}x" if c in medians else "" for c in (OURS, MIXED)),
+            f"{100 * share:.0f} % of {str(dtype).removeprefix('torch.')}",
+        ])  # fmt: skip
+    print_table(["patches per second", "plain", OURS, "ratio", "ratio with amp", "share of peak"], rows)
+    print("matrix product: " + ", ".join(f"{dtype} {rate / 1e12:.2f} TFLOP/s" for dtype, rate in peaks.items()))
     if device.type == "cuda":
         print(f"peak memory {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB")
     for data, patches in PATCHES.items():
         epochs = [f"{k} {patches / r['patches_per_second'] / 60:.1f} min" for k, r in results.items()]
         print(f"one pass over {data} ({patches} patches), projected: " + ", ".join(epochs))
-    record(options.out, "networks", vars(options), {"tasks": results, "peak_flops": peaks}, device)
+    record(
+        options.out,
+        "networks",
+        vars(options),
+        {"tasks": results, "peak_flops": {str(k): v for k, v in peaks.items()}},
+        device,
+    )
 
 
-def training(network: torch.nn.Module, loss: Callable, image: torch.Tensor, device: torch.device) -> dict[str, Callable]:
-    """One optimiser step, plain and as the configs train."""
+def training(
+    network: torch.nn.Module, loss: Callable, image: torch.Tensor, device: torch.device
+) -> tuple[dict[str, Callable], torch.dtype]:
+    """One optimiser step, plain and as the configs train, and the precision of the latter."""
 
     def step(net: torch.nn.Module, batch: torch.Tensor, amp: bool) -> Callable[[], float]:
         net.train()
@@ -93,16 +115,19 @@ def training(network: torch.nn.Module, loss: Callable, image: torch.Tensor, devi
         return run
 
     ours = copy.deepcopy(network).to(memory_format=torch.channels_last)
-    return {
-        "plain": step(network, image, False),
-        "this bundle": step(ours, image.contiguous(memory_format=torch.channels_last), device.type == "cuda"),
-    }
+    batch = image.contiguous(memory_format=torch.channels_last)
+    if device.type == "cuda":
+        return {"plain": step(network, image, False), OURS: step(ours, batch, True)}, torch.bfloat16
+    contestants = {"plain": step(network, image, False), OURS: step(ours, batch, False)}
+    if prefers_bfloat16(device):
+        contestants[MIXED] = step(ours, batch, True)
+    return contestants, torch.float32
 
 
 def inference(
     classifier: torch.nn.Module, segmenter: torch.nn.Module, image: torch.Tensor, device: torch.device
-) -> dict[str, Callable]:
-    """Gated label maps of a batch."""
+) -> tuple[dict[str, Callable], torch.dtype]:
+    """Gated label maps of a batch, plain and as the configs make them, and the precision of the latter."""
 
     @torch.no_grad()
     def plain() -> torch.Tensor:
@@ -110,14 +135,15 @@ def inference(
         return gate(probability, torch.sigmoid(classifier.eval()(image))).argmax(dim=1)
 
     nets = [copy.deepcopy(net).to(memory_format=torch.channels_last).eval() for net in (segmenter, classifier)]
-    network = GatedSegmenter(*nets, amp=prefers_bfloat16(device))
+    amp = prefers_bfloat16(device)
+    network = GatedSegmenter(*nets, amp=amp)
     batch = image.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def ours() -> torch.Tensor:
         return network(batch).argmax(dim=1)
 
-    return {"plain": plain, "this bundle": ours}
+    return {"plain": plain, OURS: ours}, torch.bfloat16 if amp else torch.float32
 
 
 def peak(device: torch.device, dtype: torch.dtype, side: int = 2048) -> float:
