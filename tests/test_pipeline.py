@@ -23,7 +23,10 @@ from scripts.images import read_image, read_mask, write_image
 from scripts.tracking import tracking_uri
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
-SHORT = {"train_classifier": {"max_epochs": 2, "batch_size": 8}, "train": {"max_epochs": 2, "batch_size": 8}}
+SHORT = {
+    "train_classifier": {"max_epochs": 2, "batch_size": 8},
+    "train": {"max_epochs": 2, "batch_size": 8, "ema_epochs": 1.0, "cutmix": 0.5},
+}
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
 
 

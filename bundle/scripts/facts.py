@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class DatasetFacts:
         mpp: size of a pixel in µm/px, if known.
         descriptions: one long name per class, for legends; the class names where absent.
         patch_size: (height, width) in px of the patches that networks are trained on, if known.
+        published: published mIoU of some methods on this dataset, ``{method: [lowest, highest]}`` in percent.
 
     Raises:
         ValueError: no class, a repeated or empty class name, or a palette that does not fit.
@@ -45,6 +47,7 @@ class DatasetFacts:
     mpp: float | None = None
     descriptions: tuple[str, ...] = field(default=())
     patch_size: tuple[int, int] | None = None
+    published: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         classes = tuple(str(c) for c in self.classes)
@@ -66,7 +69,19 @@ class DatasetFacts:
         patch = None if self.patch_size is None else tuple(int(v) for v in self.patch_size)
         if patch is not None and (len(patch) != 2 or min(patch) < 1):
             raise ValueError(f"patch_size: expected [height, width] in px, found {list(patch)}")
-        normal = {"classes": classes, "palette": palette, "descriptions": descriptions, "patch_size": patch}
+        published = {str(method): tuple(float(v) for v in values) for method, values in dict(self.published).items()}
+        for method, values in published.items():
+            if len(values) != 2 or not 0 <= values[0] <= values[1] <= 100:
+                raise ValueError(
+                    f"published: expected [lowest, highest] mIoU in percent for {method!r}, found {list(values)}"
+                )
+        normal = {
+            "published": published,
+            "classes": classes,
+            "palette": palette,
+            "descriptions": descriptions,
+            "patch_size": patch,
+        }
         for key, value in normal.items():
             object.__setattr__(self, key, value)
 

@@ -14,7 +14,7 @@ from monai.bundle import ConfigWorkflow
 from . import BUNDLE_ROOT
 from .check_dataset import assert_sound
 from .datalist import read_datalist
-from .facts import DATALIST_NAME
+from .facts import DATALIST_NAME, load_facts
 from .prepare import prepare as prepare_dataset
 from .stage import Stage
 
@@ -110,7 +110,7 @@ def run_pipeline(
     results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
     record.finish(results.get("scores", {}))
     if results:
-        print(summary(results, output_dir, model_dir))
+        print(summary(results, output_dir, model_dir, load_facts(dataset_dir).published))
     return results
 
 
@@ -131,8 +131,10 @@ def config_files(stage: str, recipe: str | None = None) -> list[str]:
     return [str(f) for f in files]
 
 
-def summary(results: Mapping[str, Any], output_dir: str, model_dir: str) -> str:
-    """Scores per method, and where report, pictures and weights are, as text."""
+def summary(
+    results: Mapping[str, Any], output_dir: str, model_dir: str, published: Mapping[str, Sequence[float]] | None = None
+) -> str:
+    """Scores per method, published ones where the dataset has them, and where report, pictures and weights are, as text."""
     scores = results["scores"]
     classes = list(next(iter(scores.values()))["iou"])
     width = max(map(len, scores))
@@ -142,6 +144,8 @@ def summary(results: Mapping[str, Any], output_dir: str, model_dir: str) -> str:
         text = [("-" if v is None else f"{100 * v:.1f}") for v in cells]
         widths = [6, 6, *(len(c) + 5 for c in classes)]
         lines.append(f"{method:<{width}}" + "".join(t.rjust(w + 1) for t, w in zip(text, widths, strict=True)))
+    for method, (low, high) in (published or {}).items():
+        lines.append(f"published mIoU {low:.1f}{f' to {high:.1f}' if high > low else ''}: {method}")
     folder = Path(output_dir).absolute() / "evaluate"
     lines += [
         f"report    {folder / 'report.html'}",

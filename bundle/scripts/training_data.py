@@ -12,7 +12,7 @@ from .datalist import read_datalist
 from .images import image_size
 from .pseudo_masks import pseudo_mask_paths
 
-__all__ = ["classifier_data", "patch_size", "segmenter_data", "split_by_group"]
+__all__ = ["classifier_data", "patch_size", "segmenter_data", "split_by_group", "supervised_data"]
 
 
 def patch_size(dataset_dir: str | Path) -> tuple[int, int]:
@@ -101,6 +101,28 @@ def segmenter_data(
     return {
         "training": [{"image": e["image"], "label": paths[e["name"]], "name": e["name"]} for e in training],
         "validation": validation,
+    }
+
+
+def supervised_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """Patches with their true masks, for the upper bound of full supervision; otherwise as :func:`segmenter_data`.
+
+    Raises:
+        ValueError: a training patch has no true mask.
+    """
+    training = _training(dataset_dir)
+    bare = [e["image"] for e in training if not e.get("mask")]
+    if bare:
+        raise ValueError(
+            f"{dataset_dir}: full supervision needs a true mask for every training patch, {len(bare)} of {len(training)} "
+            f"have none, the first is {bare[0]}"
+        )
+    validation = [e for e in read_datalist(dataset_dir, "validation", require=("image",)) if e.get("mask")]
+    if not validation:
+        training, validation = split_by_group(training, holdout, seed)
+    return {
+        "training": [{"image": e["image"], "label": [e["mask"]], "name": e["name"]} for e in training],
+        "validation": [{"image": e["image"], "label": e["mask"], "name": e["name"]} for e in validation],
     }
 
 

@@ -58,5 +58,5 @@ def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
 def save_facts(facts: DatasetFacts, model_dir: str | Path, patch_size: tuple[int, int]) -> Path:
     """Write ``classes.json`` beside the weights: the facts, with the window size (height, width) that was trained on."""
     path = Path(model_dir) / FACTS_NAME
-    write_json(path, replace(facts, patch_size=tuple(patch_size)).to_dict())
+    write_json(path, replace(facts, patch_size=tuple(patch_size), published={}).to_dict())
     return path
