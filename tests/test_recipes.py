@@ -10,9 +10,11 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from scripts import BUNDLE_ROOT
+from scripts.datalist import write_datalist
 from scripts.demo_dataset import DEMO_FACTS, write_demo_dataset
-from scripts.images import read_mask
+from scripts.images import read_mask, write_image
 from scripts.pipeline import config_files, run_pipeline
+from scripts.training_data import supervised_data
 from test_published import published_names
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
@@ -89,6 +91,50 @@ def test_settings_of_the_published_program():
     assert networks[0] == networks[1] and networks[0]["extractor"]["multi_grid"] == [1, 2, 4]
     classifiers = [first["network_def"], merged("generate_pseudo_masks")["network_def"], evaluation["classifier_def"]]
     assert all(c["extractor"] == classifiers[0]["extractor"] for c in classifiers)
+
+
+COMPARED = {
+    "fully_supervised": ["CAM stage4", "CAM stage5", "CAM stage6"],
+    "histosegnet": ["CAM stage6"],
+    "sc_cam": ["CAM stage6"],
+    "sshr": ["CAM fused"],
+    "wsss_tissue": ["CAM stage4", "CAM stage5", "CAM stage6"],
+}
+
+
+@pytest.mark.parametrize("recipe", COMPARED)
+def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
+    places = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}
+    networks = {"classifier_def#subcategories": 2} if recipe == "sc_cam" else {}
+    first = {"max_epochs": 2, "batch_size": 6, **networks}
+    if recipe == "sc_cam":
+        first["cluster_epochs"] = [2]
+    results = run_pipeline(
+        source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe=recipe, progress=False,
+        overrides={"train_classifier": first, "generate_pseudo_masks": networks, "evaluate": networks,
+                   "train": {"max_epochs": 1, "batch_size": 6}},
+        **places,
+    )  # fmt: skip
+    methods = [m for m in results["scores"] if m.startswith("CAM")]
+    assert methods == COMPARED[recipe]
+    masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
+    assert masks == {m.removeprefix("CAM ") for m in methods}
+    if recipe == "sc_cam":
+        state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
+        assert state["centres"].shape[:2] == (4, 2)
+    if recipe == "fully_supervised":
+        record = json.loads(Path(places["output_dir"], "train/stage.json").read_text())
+        assert record["state"] == "finished"
+        config = ConfigParser.load_config_file(str(Path(places["output_dir"], "train/config.yaml")))
+        assert config["layer_weights"] == [1.0] and "supervised_data" in config["data"]
+
+
+def test_full_supervision_needs_true_masks(tmp_path):
+    entry = {"image": "p.png", "label": [1, 0, 0, 0]}
+    write_image(tmp_path / "p.png", np.zeros((8, 8, 3), np.uint8))
+    write_datalist(tmp_path / "datalist.json", DEMO_FACTS, {"training": [entry]})
+    with pytest.raises(ValueError, match=r"true mask for every training patch, 1 of 1 .*p\.png"):
+        supervised_data(tmp_path)
 
 
 def test_unknown_recipes_are_refused():

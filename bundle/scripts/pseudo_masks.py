@@ -54,7 +54,7 @@ class PseudoMasker:
         balance: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        classifier.extractor.check_layers(layers)
+        self.check_layers(classifier, layers)
         if not layers or not scales or min(scales) <= 0:
             raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
         self.classifier = with_winograd(classifier.to(device).eval())
@@ -64,6 +64,18 @@ class PseudoMasker:
         self.flips = flips
         self.balance = balance
         self.device = torch.device(device)
+
+    def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
+        """Refuse layers that there are no maps of.
+
+        Raises:
+            ValueError: a name is unknown; the message lists the known ones.
+        """
+        classifier.extractor.check_layers(layers)
+
+    def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps of one batch as it is, ``{layer: (N, C, h, w)}`` of any size; what a subclass changes to map differently."""
+        return grad_cam(self.classifier, image, self.layers, present, contrast=not self.balance)[0]
 
     def maps(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
         """Class activation maps of a batch at its own size, averaged over scales and flips.
@@ -83,8 +95,7 @@ class PseudoMasker:
         for scale in self.scales:
             scaled = image if scale == 1 else upsample(image, [max(1, round(s * scale)) for s in size])
             for axis in axes:
-                cams, _ = grad_cam(self.classifier, scaled.flip(axis), self.layers, present, contrast=not self.balance)
-                for layer, cam in cams.items():
+                for layer, cam in self.cams(scaled.flip(axis), present).items():
                     cam = upsample(cam, size).flip(axis)
                     total[layer] = total[layer] + cam if layer in total else cam
         if self.balance:

@@ -1,0 +1,139 @@
+"""Single-stage hierarchical semantic rectification (SSHR, Nguyen et al. 2026, arXiv 2606.20250): class activation maps at
+several depths, whose shallow features the deepest one corrects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from .cam import upsample
+from .classifier import TissueClassifier
+from .extractor import FeatureExtractor
+from .pseudo_masks import PseudoMasker
+
+__all__ = ["FUSED", "HierarchicalClassifier", "HierarchicalMasker", "PerScaleLoss", "Rectification"]
+
+#: Name of the weighted sum of all depths among the layers of a :class:`HierarchicalMasker`.
+FUSED = "fused"
+
+
+class Rectification(nn.Module):
+    """Adds to a feature map its channels gated by the pooled deepest feature, and its smoothed self.
+
+    Both additions are scaled by a learnt number that starts at zero, so that training starts from the extractor as it is.
+
+    Args:
+        channels: channels of the feature map.
+        deepest: channels of the deepest feature map.
+        reduction: factor by which the hidden layer of the gate is narrower than its output.
+        kernel: side of the depthwise smoothing in pixels of the feature map; odd.
+    """
+
+    def __init__(self, channels: int, deepest: int, reduction: int = 8, kernel: int = 15) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.gate = nn.Sequential(nn.Linear(deepest, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+        self.smooth = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+        nn.init.constant_(self.smooth.weight, 1 / kernel**2)
+        self.gate_scale = nn.Parameter(torch.zeros(()))
+        self.smooth_scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, feature: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
+        """Rectified ``(N, D, H, W)`` from a feature of that shape and the pooled deepest feature ``(N, deepest)``."""
+        gated = feature * self.gate(pooled)[:, :, None, None]
+        return feature + self.gate_scale * gated + self.smooth_scale * self.smooth(feature)
+
+
+class HierarchicalClassifier(TissueClassifier):
+    """A class head per depth, each trained with the image-level labels.
+
+    Args:
+        extractor: any backbone with named layers.
+        num_classes: number of tissue classes, white background not counted.
+        layers: depths, shallow to deep; the last one is not rectified.
+        weights: weight of each depth in the fused map and in the logits; they are divided by their sum.
+        reduction: see :class:`Rectification`.
+        kernel: see :class:`Rectification`.
+        dropout: share of channels dropped before the class heads in training.
+
+    Raises:
+        ValueError: fewer than two layers, an unknown one, or weights that do not fit.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        num_classes: int,
+        layers: Sequence[str],
+        weights: Sequence[float],
+        reduction: int = 8,
+        kernel: int = 15,
+        dropout: float = 0.5,
+    ) -> None:
+        if len(layers) < 2 or len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError(
+                f"expected two layers or more and a non-negative weight for each, found {list(layers)}, {list(weights)}"
+            )
+        extractor.check_layers(layers)
+        super().__init__(extractor, num_classes, layers[-1], dropout)
+        self.depths = tuple(layers)
+        self.weights = tuple(w / sum(weights) for w in weights)
+        channels = [extractor.channels[name] for name in layers]
+        self.rectifications = nn.ModuleList(Rectification(c, channels[-1], reduction, kernel) for c in channels[:-1])
+        self.heads = nn.ModuleList(nn.Conv2d(c, num_classes, 1, bias=False) for c in channels[:-1])
+        for head in self.heads:
+            nn.init.xavier_uniform_(head.weight)
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Rectified feature maps ``(N, D, h, w)`` of every depth, shallow to deep."""
+        maps = self.extractor(image)
+        deepest = maps[self.layer]
+        pooled = deepest.mean(dim=(2, 3))
+        inner = zip(self.rectifications, self.depths[:-1], strict=True)
+        return [*(rectify(maps[name], pooled) for rectify, name in inner), deepest]
+
+    def cams(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Class activation maps ``{layer: (N, C, h, w)}``, the class heads applied to every pixel."""
+        heads = [*self.heads, self.class_head]
+        return {name: head(f) for name, head, f in zip(self.depths, heads, self.features(image), strict=True)}
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits of every depth ``(N, S, C)`` in training, their weighted mean ``(N, C)`` in evaluation, for images
+        ``(N, 3, H, W)`` float in ``[0, 1]``."""
+        heads = [*self.heads, self.class_head]
+        pooled = [self.dropout(f).mean(dim=(2, 3), keepdim=True) for f in self.features(image)]
+        logits = torch.stack([head(p).flatten(1) for head, p in zip(heads, pooled, strict=True)], dim=1)
+        return logits if self.training else torch.einsum("nsc,s->nc", logits, logits.new_tensor(self.weights))
+
+
+class PerScaleLoss(nn.Module):
+    """Mean over the depths of the multi-label soft-margin loss."""
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Scalar from logits ``(N, S, C)`` and image-level labels ``(N, C)``."""
+        target = target.to(logits.dtype)[:, None].expand_as(logits)
+        return nn.functional.multilabel_soft_margin_loss(logits.flatten(0, 1), target.flatten(0, 1))
+
+
+class HierarchicalMasker(PseudoMasker):
+    """Pseudo masks from a :class:`HierarchicalClassifier`: of each depth by its name, and of their weighted sum by
+    ``"fused"``. Maps are positive and divided by their maximum before they are summed."""
+
+    def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
+        known = [*classifier.depths, FUSED]
+        unknown = [name for name in layers if name not in known]
+        if unknown:
+            raise ValueError(f"no maps of {unknown}; there are {known}")
+
+    @torch.no_grad()
+    def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps in [0, 1] at the size of the image."""
+        maps: dict[str, Any] = {}
+        for name, cam in self.classifier.cams(image).items():
+            cam = upsample(cam, image.shape[-2:]).relu() * present[:, :, None, None]
+            maps[name] = cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
+        maps[FUSED] = sum(w * maps[name] for w, name in zip(self.classifier.weights, self.classifier.depths, strict=True))
+        return {layer: maps[layer] for layer in self.layers}
