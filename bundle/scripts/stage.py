@@ -35,7 +35,7 @@ class Stage:
     """Folder ``<output_dir>/<name>`` of a stage, which says of itself what ran, with what, and whether it finished.
 
     The folder holds ``config.yaml`` (the configuration as run, overrides included), ``environment.json`` (seed, package
-    versions, machine, git commit) and ``stage.json`` (state and fingerprint). The fingerprint covers the configuration
+    versions, machine, git commit) and ``stage.json`` (state, fingerprint, seconds). The fingerprint covers the configuration
     and the content of the input files: a later run with the same fingerprint continues; with another, starts anew.
 
     Args:
@@ -69,6 +69,8 @@ class Stage:
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
         self.fingerprint = ""
         self.resumes = False
+        self._started = time.monotonic()
+        self._seconds_before = 0.0
         # before any network is built from this configuration
         set_determinism(self.seed)
 
@@ -89,6 +91,8 @@ class Stage:
         if record and not self.resumes:
             for path in self.folder.glob("last.pt"):
                 path.unlink()  # belongs to another configuration
+        self._started = time.monotonic()
+        self._seconds_before = float(record.get("seconds", 0.0)) if self.resumes else 0.0
         self._record("running", self.tracker.open(record.get("run_id") if self.resumes else None))
         write_text(self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         details = environment(self.seed)
@@ -126,6 +130,7 @@ class Stage:
                 "state": state,
                 "fingerprint": self.fingerprint,
                 "run_id": run_id,
+                "seconds": round(self._seconds_before + time.monotonic() - self._started, 1),
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             },
         )

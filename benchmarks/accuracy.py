@@ -1,0 +1,239 @@
+"""Recipes against each other on one dataset: the same splits, the same budget, several seeds.
+
+    python benchmarks/accuracy.py --dataset glas --source GLAS --work WORK --recipes default fully_supervised --seeds 0 1 2
+
+Each run is the pipeline in a process of its own, under WORK/<dataset>/<seed>/<recipe>. Finished runs are taken as they are,
+so that a long table can be made in pieces. Stages that two recipes configure alike are computed once per seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from harness import print_table, record
+from monai.bundle import ConfigParser
+from scripts import BUNDLE_ROOT
+from scripts.pipeline import STAGES, config_files
+
+CONFIGS = Path(BUNDLE_ROOT) / "configs"
+#: What a recipe is: a folder of configs/recipes (``None``: the default), and overrides of single stages.
+RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
+    "default": (None, {}),
+    "fully_supervised": ("fully_supervised", {}),
+    "histosegnet": ("histosegnet", {}),
+    "sc_cam": ("sc_cam", {}),
+    "sshr": ("sshr", {}),
+    "wsss_tissue": ("wsss_tissue", {}),
+    # ablations of the paper's method
+    "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
+    "wsss_tissue, one depth": (
+        "wsss_tissue",
+        {
+            "generate_pseudo_masks": {"layers": ["stage6"]},
+            "train": {"layers": ["stage6"], "layer_weights": [1.0]},
+            "evaluate": {"layers": ["stage6"]},
+        },
+    ),
+}
+#: Files that a stage leaves, relative to the run's folder.
+OUTPUTS = {
+    "train_classifier": ["train_classifier", "models/classifier.pt", "models/classes.json"],
+    "generate_pseudo_masks": ["generate_pseudo_masks", "pseudo_masks"],
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing, then print the table and write record and figure; 1 if a run failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="name of a dataset config: glas, wsss4luad, luad, bcss, ...")
+    parser.add_argument("--source", required=True, help="its raw data")
+    parser.add_argument("--work", required=True, type=Path, help="folder of the runs")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--reference", choices=list(RECIPES), default="fully_supervised", help="what gaps are given to")
+    parser.add_argument("--overrides", default="{}", help="overrides of the stages of every recipe, YAML")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="start no further run after so many minutes")
+    parser.add_argument("--out", type=Path, help="JSON; the figure goes beside it (default: benchmarks/results)")
+    options = parser.parse_args(arguments)
+    out = options.out or Path(__file__).parent / "results" / f"accuracy_{options.dataset}.json"
+    everywhere = yaml.safe_load(options.overrides)
+    start, failed, runs = time.monotonic(), [], []
+    for seed in options.seeds:
+        for name in options.recipes:
+            folder = options.work / options.dataset / str(seed) / name.replace(", ", "-").replace(" ", "_")
+            if not _finished(folder) and (time.monotonic() - start) / 60 > options.limit:
+                print(f"left for the next call: {name}, seed {seed}", file=sys.stderr)
+                continue
+            if not _finished(folder):
+                print(f"{name}, seed {seed}: {folder}", file=sys.stderr, flush=True)
+                run(options.dataset, options.source, folder, name, seed, everywhere)
+            if _finished(folder):
+                runs.append({"recipe": name, "seed": seed, **measured(folder)})
+            else:
+                failed.append(f"{name}, seed {seed}: see {folder / 'log.txt'}")
+    if runs:
+        reference = options.reference if any(r["recipe"] == options.reference for r in runs) else None
+        table = summarise(runs, reference)
+        print_table(*layout(table))
+        settings = {"dataset": options.dataset, "overrides": everywhere, "reference": reference}
+        record(out, "accuracy", settings, {"runs": runs, "table": table}, torch.device("cpu"))
+        figure(runs, out.with_suffix(".png"), options.dataset)
+    print("\n".join(failed), file=sys.stderr)
+    return int(bool(failed))
+
+
+def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywhere: Mapping[str, Any]) -> None:
+    """One pipeline in a process of its own; its output goes to ``log.txt``, its peak memory to ``run.json``."""
+    recipe, own = RECIPES[name]
+    overrides = {stage: {**everywhere.get(stage, {}), **own.get(stage, {})} for stage in STAGES}
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = {stage: _key(stage, recipe, overrides[stage]) for stage in OUTPUTS}
+    share(folder, keys)
+    command = [
+        sys.executable, "-m", "monai.bundle", "run",
+        "--config_file", str([str(CONFIGS / "pipeline.yaml"), str(CONFIGS / f"{dataset}.yaml")]),
+        "--source", str(Path(source).absolute()), "--dataset_dir", str(folder.parent.absolute() / "data"),
+        "--output_dir", str(folder.absolute()), "--progress", "False", "--seed", str(seed), "--prepare#seed", str(seed),
+        "--overrides", json.dumps({k: v for k, v in overrides.items() if v}),
+        *(["--recipe", recipe] if recipe else []),
+    ]  # fmt: skip
+    with (folder / "log.txt").open("a") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
+    done = {"peak_gb": max(peak, before.get("peak_gb", 0.0)), "finished": status == 0, "keys": keys}
+    (folder / "run.json").write_text(json.dumps(done, indent=1) + "\n")
+
+
+def share(folder: Path, keys: Mapping[str, str]) -> None:
+    """Link the outputs of stages that another recipe of the seed has configured alike; the pipeline checks them itself."""
+    for stage, outputs in OUTPUTS.items():
+        if (folder / stage).exists():
+            continue
+        for other in sorted(folder.parent.glob("*/run.json")):
+            done = json.loads(other.read_text())
+            if done["finished"] and all(done["keys"][s] == keys[s] for s in list(OUTPUTS)[: list(OUTPUTS).index(stage) + 1]):
+                for output in outputs:
+                    source, target = other.parent / output, folder / output
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    if source.is_dir():
+                        shutil.copytree(source, target, copy_function=os.link)
+                    else:
+                        target.unlink(missing_ok=True)
+                        os.link(source, target)
+                break
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """Scores of every method of a run, its minutes by stage (shared ones included), its peak memory in GB."""
+    stages = {stage: json.loads((folder / stage / "stage.json").read_text()) for stage in STAGES}
+    return {
+        "scores": json.loads((folder / "evaluate" / "metrics.json").read_text())["scores"],
+        "minutes": {stage: round(content["seconds"] / 60, 2) for stage, content in stages.items()},
+        "peak_gb": round(json.loads((folder / "run.json").read_text())["peak_gb"], 2),
+    }
+
+
+def summarise(runs: Sequence[Mapping[str, Any]], reference: str | None) -> list[dict[str, Any]]:
+    """A row per recipe and method: ``[mean, standard deviation]`` of each score in percent, gaps to the reference.
+
+    Gaps are means over the seeds that both have.
+    """
+    best = {r["seed"]: r["scores"]["segmenter"] for r in runs if r["recipe"] == reference}
+    rows = []
+    for name in dict.fromkeys(r["recipe"] for r in runs):
+        own = [r for r in runs if r["recipe"] == name]
+        for method in (m for m in own[0]["scores"] if not m.startswith("majority")):
+            scores = [r["scores"][method] for r in own]
+            both = [(r["scores"][method], best[r["seed"]]) for r in own if r["seed"] in best]
+            rows.append({
+                "recipe": name, "method": method, "seeds": [r["seed"] for r in own],
+                **{key: _spread([s[key] for s in scores]) for key in ("miou", "fwiou")},
+                "iou": {c: _spread([s["iou"][c] for s in scores]) for c in scores[0]["iou"]},
+                **{f"gap_{key}": 100 * statistics.mean(b[key] - a[key] for a, b in both) if both else None
+                   for key in ("miou", "fwiou")},
+                "minutes": statistics.mean(sum(r["minutes"].values()) for r in own),
+                "peak_gb": max(r["peak_gb"] for r in own),
+            })  # fmt: skip
+    return rows
+
+
+def layout(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of :func:`summarise`'s rows."""
+    classes = list(table[0]["iou"])
+    header = ["recipe: method", "seeds", "mIoU", "FwIoU", *classes, "gap mIoU", "gap FwIoU", "minutes", "GB"]
+
+    def show(spread: Sequence[float] | None) -> str:
+        return (
+            "-" if spread is None else f"{spread[0]:.1f} ± {spread[1]:.1f}" if spread[1] is not None else f"{spread[0]:.1f}"
+        )
+
+    rows = [
+        [f"{r['recipe']}: {r['method']}", str(len(r["seeds"])), show(r["miou"]), show(r["fwiou"]),
+         *(show(r["iou"][c]) for c in classes), *("-" if r[k] is None else f"{r[k]:.1f}" for k in ("gap_miou", "gap_fwiou")),
+         f"{r['minutes']:.1f}", f"{r['peak_gb']:.1f}"]
+        for r in table
+    ]  # fmt: skip
+    return header, rows
+
+
+def figure(runs: Sequence[Mapping[str, Any]], path: Path, dataset: str) -> None:
+    """mIoU of the segmenter with and without gate, a dot per seed, a bar at the mean."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(r["recipe"] for r in runs))
+    drawing, axes = pyplot.subplots(figsize=(7, 0.55 * len(names) + 1.4), layout="constrained")
+    for shift, method, colour in ((-0.16, "segmenter", "#0072b2"), (0.16, "segmenter + gate", "#d55e00")):
+        for row, name in enumerate(names):
+            values = [100 * r["scores"][method]["miou"] for r in runs if r["recipe"] == name]
+            axes.barh(
+                row + shift, statistics.mean(values), 0.3, color=colour, alpha=0.35, label=method if row == 0 else None
+            )
+            axes.plot(values, [row + shift] * len(values), "o", color=colour, markersize=4)
+    lowest = min(r["scores"][m]["miou"] for r in runs for m in ("segmenter", "segmenter + gate"))
+    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="mIoU of the test regions, %", title=dataset)
+    axes.set_xlim(left=max(0.0, 100 * lowest - 10))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower right", fontsize="small")
+    drawing.savefig(path, dpi=120)
+    pyplot.close(drawing)
+    print(f"figure: {path}")
+
+
+def _spread(values: Sequence[float | None]) -> list[float | None] | None:
+    known = [100 * v for v in values if v is not None]
+    if not known:
+        return None
+    return [statistics.mean(known), statistics.stdev(known) if len(known) > 1 else None]
+
+
+def _key(stage: str, recipe: str | None, overrides: Mapping[str, Any]) -> str:
+    parser = ConfigParser()
+    parser.read_config(config_files(stage, recipe))
+    parser.update(dict(overrides))
+    return json.dumps(parser.config, sort_keys=True, default=str)
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "run.json").is_file() and json.loads((folder / "run.json").read_text())["finished"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

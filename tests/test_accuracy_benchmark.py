@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import accuracy
+
+
+def _run(recipe, seed, miou, peak=1.0):
+    score = {"miou": miou, "fwiou": miou + 0.1, "iou": {"a": miou, "b": None}}
+    return {
+        "recipe": recipe, "seed": seed, "scores": {"majority class (a)": score, "segmenter": score},
+        "minutes": {"train": 2.0, "evaluate": 1.0}, "peak_gb": peak,
+    }  # fmt: skip
+
+
+def test_means_deviations_and_gaps_by_hand():
+    runs = [_run("x", 0, 0.5), _run("x", 1, 0.7, peak=2.0), _run("full", 0, 0.8), _run("full", 2, 0.9)]
+    table = accuracy.summarise(runs, "full")
+    x = next(r for r in table if r["recipe"] == "x")
+    assert x["seeds"] == [0, 1] and x["iou"]["b"] is None and x["minutes"] == 3 and x["peak_gb"] == 2
+    assert x["miou"] == pytest.approx([60.0, 200**0.5]) and x["fwiou"][0] == pytest.approx(70.0)
+    assert x["gap_miou"] == pytest.approx(30.0)  # of the seed that both have
+    assert all(r["method"] == "segmenter" for r in table)
+    header, rows = accuracy.layout(table)
+    assert rows[0][:4] == ["x: segmenter", "2", "60.0 ± 14.1", "70.0 ± 14.1"] and len(rows[0]) == len(header)
+    alone = accuracy.summarise(runs[:1], None)[0]
+    assert alone["gap_miou"] is None and alone["miou"] == [50.0, None]
+
+
+def test_stages_are_shared_between_alike_configurations_alone(tmp_path):
+    keys = {stage: accuracy._key(stage, None, {}) for stage in accuracy.OUTPUTS}
+    done = tmp_path / "default"
+    for stage, outputs in accuracy.OUTPUTS.items():
+        for output in outputs:
+            path = done / output if "." in output else done / output / "stage.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(stage)
+    (done / "run.json").write_text(json.dumps({"finished": True, "peak_gb": 1, "keys": keys}))
+    alike, other = tmp_path / "alike", tmp_path / "other"
+    accuracy.share(alike, keys)
+    assert (alike / "pseudo_masks/stage.json").samefile(done / "pseudo_masks/stage.json")
+    assert (alike / "models/classifier.pt").samefile(done / "models/classifier.pt")
+    accuracy.share(other, {**keys, "generate_pseudo_masks": accuracy._key("generate_pseudo_masks", "histosegnet", {})})
+    assert (other / "train_classifier").is_dir() and not (other / "pseudo_masks").exists()
+    # pseudo masks of another classifier are other pseudo masks, whatever their own settings
+    third = tmp_path / "third"
+    accuracy.share(third, {**keys, "train_classifier": accuracy._key("train_classifier", "sshr", {})})
+    assert not third.exists()
+
+
+def test_recipes_share_what_they_should():
+    def keys(name):
+        recipe, own = accuracy.RECIPES[name]
+        return {stage: accuracy._key(stage, recipe, own.get(stage, {})) for stage in accuracy.OUTPUTS}
+
+    default = keys("default")
+    assert keys("fully_supervised") == default
+    assert keys("histosegnet")["train_classifier"] == default["train_classifier"]
+    for name in ("histosegnet", "sc_cam", "sshr"):
+        assert keys(name)["generate_pseudo_masks"] != default["generate_pseudo_masks"], name
+    for name in ("sc_cam", "sshr"):
+        assert keys(name)["train_classifier"] != default["train_classifier"], name
+    assert keys("wsss_tissue, one depth")["train_classifier"] == keys("wsss_tissue")["train_classifier"]
