@@ -24,7 +24,7 @@ class ComparisonNetwork(nn.Module):
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         masker: pseudo masker around the classifier.
         epsilon: threshold of the gate.
-        flips: average the segmenter's probabilities over flips of the window.
+        flips: average the segmenter's and the gate's probabilities over flips of the window.
     """
 
     def __init__(self, segmenter: nn.Module, masker: PseudoMasker, epsilon: float = 0.1, flips: bool = False) -> None:
@@ -39,17 +39,23 @@ class ComparisonNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Maps of every method for images ``(N, 3, H, W)`` in [0, 1]: ``(N, M * C, H, W)``, method by method."""
         masker = self._masker[0]
-        axes = FLIPS if self.flips else FLIPS[:1]
-        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
         class_probability = torch.sigmoid(self.classifier(image).float())
         present = class_probability > 0.5
         present[torch.arange(len(image)), class_probability.argmax(dim=1)] = True
-        outputs = [probability, gate(probability, class_probability, self.epsilon)]
+        outputs = [self.segment(image)]
         maps = masker.maps(image, present)
         for layer in masker.layers:
             winner = maps[layer].masked_fill(~present[:, :, None, None], float("-inf")).argmax(dim=1)
             outputs.append(nn.functional.one_hot(winner, present.shape[1]).permute(0, 3, 1, 2).float())
         return torch.cat(outputs, dim=1)
+
+    def segment(self, image: torch.Tensor) -> torch.Tensor:
+        """The segmenter's maps without and with gate, ``(N, 2 * C, H, W)``, as :class:`~.gate.GatedSegmenter` gives them."""
+        axes = FLIPS if self.flips else FLIPS[:1]
+        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
+        views = [torch.sigmoid(self.classifier(image.flip(a)).float()) for a in axes]
+        gated = gate(probability, torch.stack(views).mean(dim=0), self.epsilon)
+        return torch.cat([probability, gated], dim=1)
 
     def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
         """``(M * C, H, W)`` averaged maps of one image to ``{method: (H, W) label map}``."""
