@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .depthwise import depthwise_conv2d
 from .extractor import FeatureExtractor
 
 __all__ = ["EfficientNetLite0"]
@@ -31,6 +32,8 @@ class SameConv2d(nn.Conv2d):
         height, width = input.shape[-2], input.shape[-1]
         top = self._missing(height, self.kernel_size[0], self.stride[0], self.dilation[0])
         left = self._missing(width, self.kernel_size[1], self.stride[1], self.dilation[1])
+        if self.groups == self.in_channels == self.out_channels and self.stride == (1, 1) and self.bias is None:
+            return depthwise_conv2d(input, self.weight, self.dilation)
         if top % 2 == 0 and left % 2 == 0:  # symmetric: let the convolution pad, which spares a copy
             return functional.conv2d(
                 input, self.weight, self.bias, self.stride, (top // 2, left // 2), self.dilation, self.groups

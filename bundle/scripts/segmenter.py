@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
 
 __all__ = ["DeepLabV3Plus"]
@@ -97,7 +98,7 @@ def _conv(inputs: int, outputs: int, kernel: int, dilation: int = 1, separable: 
     padding = dilation * (kernel // 2)
     convolutions: list[nn.Module] = []
     if separable and kernel > 1:
-        convolutions.append(nn.Conv2d(inputs, inputs, kernel, padding=padding, dilation=dilation, groups=inputs, bias=False))
+        convolutions.append(DepthwiseConv2d(inputs, kernel, dilation))
         kernel, padding, dilation = 1, 0, 1
     convolutions.append(nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False))
     return nn.Sequential(*convolutions, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

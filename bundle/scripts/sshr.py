@@ -11,6 +11,7 @@ from torch import nn
 
 from .cam import upsample
 from .classifier import TissueClassifier
+from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
 from .pseudo_masks import PseudoMasker
 
@@ -36,7 +37,7 @@ class Rectification(nn.Module):
         super().__init__()
         hidden = max(1, channels // reduction)
         self.gate = nn.Sequential(nn.Linear(deepest, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
-        self.smooth = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+        self.smooth = DepthwiseConv2d(channels, kernel)
         nn.init.constant_(self.smooth.weight, 1 / kernel**2)
         self.gate_scale = nn.Parameter(torch.zeros(()))
         self.smooth_scale = nn.Parameter(torch.zeros(()))
