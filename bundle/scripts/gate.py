@@ -74,6 +74,12 @@ class GatedSegmenter(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
+        probability, class_probability = self.probabilities(image)
+        return probability if class_probability is None else gate(probability, class_probability, self.epsilon)
+
+    def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the gate works on: the segmenter's maps ``(N, C, H, W)``, and the classifier's probabilities ``(N, C)`` or
+        ``None`` without one; both averaged over flips."""
         axes = FLIPS if self.flips else FLIPS[:1]
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -86,10 +92,9 @@ class GatedSegmenter(nn.Module):
 
         probability = flipped_mean(maps, image, axes)
         if self.classifier is None:
-            return probability
+            return probability, None
         classifier = self.classifier
-        class_probability = torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in axes]).mean(dim=0)
-        return gate(probability, class_probability, self.epsilon)
+        return probability, torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in axes]).mean(dim=0)
 
 
 def flipped_mean(

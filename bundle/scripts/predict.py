@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .facts import DatasetFacts
-from .gate import FLIPS, flipped_mean, gate
+from .gate import GatedSegmenter, gate
 from .pseudo_masks import PseudoMasker
 from .white import white_background
 
@@ -25,21 +25,26 @@ class ComparisonNetwork(nn.Module):
         masker: pseudo masker around the classifier.
         epsilon: threshold of the gate.
         flips: average the segmenter's and the gate's probabilities over flips of the window.
+        amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
     """
 
-    def __init__(self, segmenter: nn.Module, masker: PseudoMasker, epsilon: float = 0.1, flips: bool = False) -> None:
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        masker: PseudoMasker,
+        epsilon: float = 0.1,
+        flips: bool = False,
+        amp: bool = False,
+    ) -> None:
         super().__init__()
-        self.segmenter = segmenter
-        self.classifier = masker.classifier
+        self.gated = GatedSegmenter(segmenter, masker.classifier, epsilon=epsilon, flips=flips, amp=amp)
         self._masker = [masker]  # in a list, so that its parts are not registered twice
-        self.epsilon = epsilon
-        self.flips = flips
         self.methods = ["segmenter", "segmenter + gate", *(f"CAM {layer}" for layer in masker.layers)]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Maps of every method for images ``(N, 3, H, W)`` in [0, 1]: ``(N, M * C, H, W)``, method by method."""
         masker = self._masker[0]
-        class_probability = torch.sigmoid(self.classifier(image).float())
+        class_probability = torch.sigmoid(masker.classifier(image).float())
         present = class_probability > 0.5
         present[torch.arange(len(image)), class_probability.argmax(dim=1)] = True
         outputs = [self.segment(image)]
@@ -51,10 +56,8 @@ class ComparisonNetwork(nn.Module):
 
     def segment(self, image: torch.Tensor) -> torch.Tensor:
         """The segmenter's maps without and with gate, ``(N, 2 * C, H, W)``, as :class:`~.gate.GatedSegmenter` gives them."""
-        axes = FLIPS if self.flips else FLIPS[:1]
-        probability = flipped_mean(lambda x: torch.softmax(self.segmenter(x).float(), dim=1), image, axes)
-        views = [torch.sigmoid(self.classifier(image.flip(a)).float()) for a in axes]
-        gated = gate(probability, torch.stack(views).mean(dim=0), self.epsilon)
+        probability, class_probability = self.gated.probabilities(image)
+        gated = gate(probability, class_probability, self.gated.epsilon)
         return torch.cat([probability, gated], dim=1)
 
     def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -79,7 +79,7 @@ def segmenter_data(
 
     Returns:
         ``{"training": entries, "validation": entries}``; ``label`` is a list of L pseudo masks in training, one mask in
-        validation.
+        validation; ``present`` in training is the image-level label.
 
     Raises:
         FileNotFoundError: a pseudo mask is missing.
@@ -99,7 +99,7 @@ def segmenter_data(
         training, held = split_by_group(training, holdout, seed)
         validation = [{"image": e["image"], "label": paths[e["name"]][-1], "name": e["name"]} for e in held]
     return {
-        "training": [{"image": e["image"], "label": paths[e["name"]], "name": e["name"]} for e in training],
+        "training": [_patch(e, paths[e["name"]]) for e in training],
         "validation": validation,
     }
 
@@ -121,7 +121,7 @@ def supervised_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0
     if not validation:
         training, validation = split_by_group(training, holdout, seed)
     return {
-        "training": [{"image": e["image"], "label": [e["mask"]], "name": e["name"]} for e in training],
+        "training": [_patch(e, [e["mask"]]) for e in training],
         "validation": [{"image": e["image"], "label": e["mask"], "name": e["name"]} for e in validation],
     }
 
@@ -131,6 +131,11 @@ def _training(dataset_dir: str | Path) -> list[dict[str, Any]]:
     if not entries:
         raise ValueError(f"{dataset_dir}: the datalist's training section is empty, expected patches with labels")
     return entries
+
+
+def _patch(entry: Mapping[str, Any], masks: Sequence[str]) -> dict[str, Any]:
+    present = np.asarray(entry["label"], np.uint8)
+    return {"image": entry["image"], "label": list(masks), "present": present, "name": entry["name"]}
 
 
 def _group(entry: Mapping[str, Any]) -> str:

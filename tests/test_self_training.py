@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine
+from scripts.self_training import SelfTraining, teacher_mask
+from scripts.supervision import MultiLayerPseudoSupervisionLoss
+
+
+def test_the_teacher_chooses_among_present_classes_alone():
+    logits = torch.tensor([[5.0, 0.0], [1.0, 1.0], [0.0, 1.5]]).view(1, 3, 1, 2)
+    masks = {
+        (1, 1, 1): [[0, 2]],
+        (0, 1, 1): [[1, 2]],
+        (0, 1, 0): [[1, 1]],  # one class: certain, whatever the teacher says
+        (0, 0, 0): [[255, 255]],
+    }
+    for present, expected in masks.items():
+        assert teacher_mask(logits, torch.tensor([present]))[0].tolist() == expected, present
+
+
+def test_unsure_pixels_are_ignored():
+    logits = torch.tensor([[2.0, 0.1], [0.0, 0.0], [9.0, 9.0]]).view(1, 3, 1, 2)  # among two: 0.88 and 0.52
+    present = torch.tensor([[1, 1, 0]])
+    assert teacher_mask(logits, present, 0.8)[0].tolist() == [[0, 255]]
+    assert teacher_mask(logits, present, 0.9)[0].tolist() == [[255, 255]]
+
+
+class Fixed(torch.nn.Module):
+    """Class 1 everywhere."""
+
+    calls = 0
+
+    def forward(self, image):
+        self.calls += 1
+        return torch.nn.functional.one_hot(torch.ones(image[:, 0].shape).long(), 3).permute(0, 3, 1, 2) * 10.0
+
+
+def make(**settings):
+    loss = MultiLayerPseudoSupervisionLoss((0.2, 0.2, 0.6))
+    teacher = Fixed()
+    prepare = SelfTraining(lambda batch, _device: (batch["image"], batch["label"]), teacher, loss, 3, **settings)
+    return prepare, loss, teacher
+
+
+def test_share_of_the_loss_over_an_iterations_schedule():
+    prepare, loss, _ = make(weight=0.8, start=0.25, full=0.75)
+    seen = []
+    engine = Engine(lambda _engine, _batch: seen.append(loss.weights))
+    prepare.attach(engine)
+    engine.run([0] * 4, max_epochs=2)  # progress 0/8 .. 7/8
+    assert [len(w) for w in seen] == [3, 3, 3, 4, 4, 4, 4, 4]
+    assert [w[3] for w in seen[3:]] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
+    assert seen[4][:3] == pytest.approx([0.12, 0.12, 0.36])
+    assert all(sum(w) == pytest.approx(1) for w in seen)
+
+
+def test_the_teachers_mask_is_one_more_layer_and_white_stays_white():
+    prepare, loss, teacher = make()
+    batch = {
+        "image": torch.rand(2, 3, 4, 4),
+        "label": torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+        "present": torch.tensor([[1, 1, 0], [1, 0, 0]]),
+    }
+    batch["label"][0, :, 0] = 3
+    assert prepare(batch, torch.device("cpu"))[1].shape == (2, 3, 4, 4) and teacher.calls == 0
+    prepare.set_share(1.0)
+    image, masks = prepare(batch, torch.device("cpu"))
+    assert image is batch["image"] and torch.equal(masks[:, :3], batch["label"])
+    assert (masks[0, 3, 0] == 255).all() and (masks[0, 3, 1:] == 1).all() and (masks[1, 3] == 0).all()
+    # the whole loss is now the teacher's
+    logits = torch.randn(2, 3, 4, 4)
+    target = torch.where(masks[:, 3] < 3, masks[:, 3].long(), -100)
+    torch.testing.assert_close(loss(logits, masks), torch.nn.functional.cross_entropy(logits, target))
+
+
+def test_progress_is_limited_and_can_go_back():
+    prepare, loss, _ = make(weight=0.5)
+    prepare.set_share(3.0)
+    assert loss.weights == pytest.approx([0.1, 0.1, 0.3, 0.5])
+    prepare.set_share(-1.0)  # a resumed run sets it anew from its own iteration
+    assert loss.weights == (0.2, 0.2, 0.6)
+    prepare.schedule(SimpleNamespace(state=SimpleNamespace(max_epochs=10, epoch_length=10, iteration=55)))
+    assert prepare.share == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("settings", [{"weight": 1.5}, {"start": 0.7, "full": 0.7}, {"full": 1.2}, {"confidence": 1.0}])
+def test_values_out_of_range(settings):
+    with pytest.raises(ValueError, match=r"weight in \[0, 1\]"):
+        make(**settings)
