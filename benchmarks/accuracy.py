@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py --dataset glas --source GLAS --work WORK --recipes default fully_supervised --seeds 0 1 2
 
 Each run is the pipeline in a process of its own, under WORK/<dataset>/<seed>/<recipe>. Finished runs are taken as they are,
-so that a long table can be made in pieces. Stages that two recipes configure alike are computed once per seed.
+and the table has all that WORK holds, so that a long one can be made in pieces. Stages that two recipes configure alike are
+computed once per seed.
 """
 
 from __future__ import annotations
@@ -69,29 +70,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     out = options.out or Path(__file__).parent / "results" / f"accuracy_{options.dataset}.json"
     everywhere = yaml.safe_load(options.overrides)
-    start, failed, runs = time.monotonic(), [], []
+    start, failed = time.monotonic(), []
     for seed in options.seeds:
         for name in options.recipes:
-            folder = options.work / options.dataset / str(seed) / name.replace(", ", "-").replace(" ", "_")
+            folder = folder_of(options.work, options.dataset, seed, name)
             if not _finished(folder) and (time.monotonic() - start) / 60 > options.limit:
                 print(f"left for the next call: {name}, seed {seed}", file=sys.stderr)
                 continue
             if not _finished(folder):
                 print(f"{name}, seed {seed}: {folder}", file=sys.stderr, flush=True)
                 run(options.dataset, options.source, folder, name, seed, everywhere)
-            if _finished(folder):
-                runs.append({"recipe": name, "seed": seed, **measured(folder)})
-            else:
+            if not _finished(folder):
                 failed.append(f"{name}, seed {seed}: see {folder / 'log.txt'}")
+    runs = finished_runs(options.work, options.dataset)
     if runs:
         reference = options.reference if any(r["recipe"] == options.reference for r in runs) else None
         table = summarise(runs, reference)
         print_table(*layout(table))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.with_suffix(".md").write_text(markdown(*layout(table)), encoding="utf-8")
         settings = {"dataset": options.dataset, "overrides": everywhere, "reference": reference}
         record(out, "accuracy", settings, {"runs": runs, "table": table}, torch.device("cpu"))
         figure(runs, out.with_suffix(".png"), options.dataset)
     print("\n".join(failed), file=sys.stderr)
     return int(bool(failed))
+
+
+def folder_of(work: Path, dataset: str, seed: int, recipe: str) -> Path:
+    """Folder of a run; the prepared dataset lies beside it, in ``data``."""
+    return work / dataset / str(seed) / recipe.replace(", ", "-").replace(" ", "_")
+
+
+def finished_runs(work: Path, dataset: str) -> list[dict[str, Any]]:
+    """Measurements of all finished runs of a dataset, by recipe as :data:`RECIPES` has them, then by seed."""
+    seeds = sorted(int(folder.name) for folder in (work / dataset).glob("*") if folder.name.isdigit())
+    return [
+        {"recipe": name, "seed": seed, **measured(folder)}
+        for name in RECIPES
+        for seed in seeds
+        if _finished(folder := folder_of(work, dataset, seed, name))
+    ]
 
 
 def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywhere: Mapping[str, Any]) -> None:
@@ -188,6 +206,12 @@ def layout(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str
         for r in table
     ]  # fmt: skip
     return header, rows
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a document."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, rule, *rows))
 
 
 def figure(runs: Sequence[Mapping[str, Any]], path: Path, dataset: str) -> None:

@@ -67,3 +67,26 @@ def test_recipes_share_what_they_should():
     for name in ("sc_cam", "sshr"):
         assert keys(name)["train_classifier"] != default["train_classifier"], name
     assert keys("wsss_tissue, one depth")["train_classifier"] == keys("wsss_tissue")["train_classifier"]
+
+
+def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
+    for seed, recipe, finished in (
+        (1, "fully_supervised", True),
+        (0, "fully_supervised", True),
+        (0, "default", True),
+        (0, "sshr", False),
+    ):
+        folder = accuracy.folder_of(tmp_path, "set", seed, recipe)
+        for stage in accuracy.STAGES:
+            (folder / stage).mkdir(parents=True)
+            (folder / stage / "stage.json").write_text('{"seconds": 90}')
+        (folder / "evaluate/metrics.json").write_text('{"scores": {}}')
+        (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234}))
+    (tmp_path / "set/0/data").mkdir()
+    runs = accuracy.finished_runs(tmp_path, "set")
+    assert [(r["recipe"], r["seed"]) for r in runs] == [("default", 0), ("fully_supervised", 0), ("fully_supervised", 1)]
+    assert runs[0]["peak_gb"] == 1.23 and runs[0]["minutes"] == dict.fromkeys(accuracy.STAGES, 1.5)
+
+
+def test_markdown():
+    assert accuracy.markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from scripts.classifier import TissueClassifier
 from scripts.gate import GatedSegmenter
-from scripts.precision import mixed_precision, prefers_bfloat16
+from scripts.precision import MixedPrecisionInferer, mixed_precision, prefers_bfloat16
 from scripts.segmenter import DeepLabV3Plus
 from tiny import TinyExtractor
 
@@ -24,3 +24,15 @@ def test_mixed_precision_of_the_gated_segmenter_is_close():
         exact, mixed = (GatedSegmenter(segmenter, classifier, amp=amp)(image) for amp in (False, True))
     assert mixed.dtype == torch.float32 and not torch.equal(exact, mixed)
     torch.testing.assert_close(mixed, exact, rtol=0, atol=0.02)
+
+
+def test_the_inferer_runs_mixed_and_gives_floats():
+    layer, x = torch.nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8)
+    exact = layer(x)
+    assert torch.equal(MixedPrecisionInferer(False)(x, layer), exact)
+    mixed = MixedPrecisionInferer()(x, layer)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, mixed.bfloat16().float()) and not torch.equal(mixed, exact)
+    parts = MixedPrecisionInferer()(x, lambda image, key: {key: layer(image)}, "logits")
+    assert torch.equal(parts["logits"], mixed)
+    mixed.sum().backward()
+    assert layer.weight.grad.dtype == torch.float32

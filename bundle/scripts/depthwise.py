@@ -10,6 +10,8 @@ from torch.nn import functional
 
 __all__ = ["DepthwiseConv2d", "depthwise_conv2d"]
 
+_Pair = tuple[int, int]
+
 
 class DepthwiseConv2d(nn.Conv2d):
     """:func:`depthwise_conv2d` as a module.
@@ -26,81 +28,103 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """``(N, D, H, W)`` from ``(N, D, H, W)``."""
-        return depthwise_conv2d(input, self.weight, self.dilation)
+        return depthwise_conv2d(input, self.weight, self.stride, self.padding, self.dilation)
 
 
 class _DepthwiseConv2d(torch.autograd.Function):
-    """Stride 1, output as large as the input, odd kernel."""
-
     @staticmethod
-    def forward(ctx: Any, input: torch.Tensor, weight: torch.Tensor, dilation: tuple[int, int]) -> torch.Tensor:
+    def forward(
+        ctx: Any, input: torch.Tensor, weight: torch.Tensor, stride: _Pair, padding: _Pair, dilation: _Pair
+    ) -> torch.Tensor:
         ctx.save_for_backward(input, weight)
-        ctx.dilation = dilation
-        return _forward(input, weight, dilation)
+        ctx.geometry = stride, padding, dilation
+        return functional.conv2d(input, weight, None, stride, padding, dilation, input.shape[1])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         input, weight = ctx.saved_tensors
-        to_input = to_weight = None
-        if ctx.needs_input_grad[0]:  # the transposed convolution of stride 1 is a convolution with the kernel turned round
-            to_input = _forward(gradient, weight.flip(2, 3), ctx.dilation)
-        if ctx.needs_input_grad[1]:
-            to_weight = _weight_gradient(input, weight, gradient, ctx.dilation)
-        return to_input, to_weight, None
+        to_input = _input_gradient(input, weight, gradient, *ctx.geometry) if ctx.needs_input_grad[0] else None
+        to_weight = _weight_gradient(input, weight, gradient, *ctx.geometry) if ctx.needs_input_grad[1] else None
+        return to_input, to_weight, None, None, None
 
 
-def depthwise_conv2d(input: torch.Tensor, weight: torch.Tensor, dilation: tuple[int, int] = (1, 1)) -> torch.Tensor:
-    """Depthwise convolution of stride 1 without bias, zero-padded to the size of the input.
+def depthwise_conv2d(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    stride: _Pair = (1, 1),
+    padding: _Pair | None = None,
+    dilation: _Pair = (1, 1),
+) -> torch.Tensor:
+    """Depthwise convolution without bias.
 
-    On a CPU, PyTorch takes up to a hundred times as long for the gradients as for the convolution itself where the kernel is
-    dilated or larger than 3x3. There the gradient of the input is computed as a convolution, that of the weights tap by tap;
-    both agree with PyTorch's within rounding. Everywhere else this is :func:`torch.nn.functional.conv2d`.
+    On a CPU, PyTorch takes up to a hundred times as long for the gradients as for the convolution itself, if the kernel is
+    dilated, larger than 3x3 or in bfloat16. There the gradient of the input is computed as a convolution, that of the
+    weights tap by tap; both agree with PyTorch's within rounding. Elsewhere this is :func:`torch.nn.functional.conv2d`.
 
     Args:
         input: ``(N, D, H, W)``.
-        weight: ``(D, 1, h, w)``, both sides odd.
+        weight: ``(D, 1, h, w)``.
+        stride: step of the kernel.
+        padding: zeros to each side; by default those that keep the size at stride 1 with a kernel of odd sides.
         dilation: steps between the kernel's taps.
 
     Returns:
-        ``(N, D, H, W)``. Its gradients cannot be differentiated again.
+        ``(N, D, H', W')``. Its gradients cannot be differentiated again.
     """
+    if padding is None:
+        padding = (dilation[0] * (weight.shape[2] // 2), dilation[1] * (weight.shape[3] // 2))
     ours = (
         not torch.jit.is_scripting()
         and not torch.jit.is_tracing()
+        and not torch.compiler.is_compiling()
         and input.device.type == "cpu"
         and torch.is_grad_enabled()
         and (input.requires_grad or weight.requires_grad)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
+        and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, weight.shape[2:], strict=True))
     )
-    return _DepthwiseConv2d.apply(input, weight, dilation) if ours else _forward(input, weight, dilation)
+    if not ours:
+        return functional.conv2d(input, weight, None, stride, padding, dilation, input.shape[1])
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        input, weight = input.to(dtype), weight.to(dtype)
+    return _DepthwiseConv2d.apply(input, weight, stride, padding, dilation)
 
 
-def _padding(weight: torch.Tensor, dilation: tuple[int, int]) -> tuple[int, int]:
-    return dilation[0] * (weight.shape[2] // 2), dilation[1] * (weight.shape[3] // 2)
-
-
-def _forward(input: torch.Tensor, weight: torch.Tensor, dilation: tuple[int, int]) -> torch.Tensor:
-    return functional.conv2d(input, weight, None, 1, _padding(weight, dilation), dilation, input.shape[1])
+def _input_gradient(
+    input: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, stride: _Pair, padding: _Pair, dilation: _Pair
+) -> torch.Tensor:
+    """The transposed convolution: a convolution of stride 1 with the kernel turned round, over a gradient whose values lie
+    ``stride`` apart with zeros between."""
+    channels, sides = input.shape[1], input.shape[2:]
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    border = [r - p for r, p in zip(reach, padding, strict=True)]
+    if stride == (1, 1):
+        return functional.conv2d(gradient, weight.flip(2, 3), None, 1, border, dilation, channels)
+    spread = gradient.new_zeros(len(input), *(n + r for n, r in zip(sides, reach, strict=True)), channels).permute(
+        0, 3, 1, 2
+    )  # channels last, as convolutions prefer
+    cells = [slice(b, b + s * (n - 1) + 1, s) for b, s, n in zip(border, stride, gradient.shape[2:], strict=True)]
+    spread[:, :, cells[0], cells[1]] = gradient
+    return functional.conv2d(spread, weight.flip(2, 3), None, 1, 0, dilation, channels)
 
 
 def _weight_gradient(
-    input: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, dilation: tuple[int, int]
+    input: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, stride: _Pair, padding: _Pair, dilation: _Pair
 ) -> torch.Tensor:
-    padding = _padding(weight, dilation)
-    if dilation == (1, 1) and max(weight.shape[2:]) <= 3:
+    kernel = weight.shape[2:]
+    if dilation == (1, 1) and max(kernel) <= 3 and gradient.dtype == torch.float32:
         return torch.ops.aten.convolution_backward(
-            gradient, input, weight, None, [1, 1], list(padding), list(dilation), False, [0, 0], input.shape[1],
-            [False, True, False],
+            gradient, input, weight, None, stride, padding, dilation, False, [0, 0], input.shape[1], [False, True, False]
         )[1]  # fmt: skip
     # channels last, so that each product runs along memory
     padded = functional.pad(input.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
     outer = gradient.permute(0, 2, 3, 1)
-    _, height, width, channels = outer.shape
-    taps = gradient.new_empty(*weight.shape[2:], channels)
-    for i in range(weight.shape[2]):
-        for j in range(weight.shape[3]):
+    spans = [s * (n - 1) + 1 for s, n in zip(stride, outer.shape[1:3], strict=True)]
+    taps = torch.empty(*kernel, outer.shape[3], dtype=torch.float32 if outer.dtype == torch.bfloat16 else outer.dtype)
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
             top, left = i * dilation[0], j * dilation[1]
-            taps[i, j] = (padded[:, top : top + height, left : left + width] * outer).sum((0, 1, 2))
-    return taps.permute(2, 0, 1)[:, None]
+            seen = padded[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
+            taps[i, j] = (seen * outer).sum((0, 1, 2), dtype=taps.dtype)
+    return taps.permute(2, 0, 1)[:, None].to(weight.dtype)

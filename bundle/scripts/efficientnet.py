@@ -32,14 +32,14 @@ class SameConv2d(nn.Conv2d):
         height, width = input.shape[-2], input.shape[-1]
         top = self._missing(height, self.kernel_size[0], self.stride[0], self.dilation[0])
         left = self._missing(width, self.kernel_size[1], self.stride[1], self.dilation[1])
-        if self.groups == self.in_channels == self.out_channels and self.stride == (1, 1) and self.bias is None:
-            return depthwise_conv2d(input, self.weight, self.dilation)
-        if top % 2 == 0 and left % 2 == 0:  # symmetric: let the convolution pad, which spares a copy
-            return functional.conv2d(
-                input, self.weight, self.bias, self.stride, (top // 2, left // 2), self.dilation, self.groups
-            )
-        input = functional.pad(input, (left // 2, left - left // 2, top // 2, top - top // 2))
-        return functional.conv2d(input, self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)
+        depthwise = self.groups == self.in_channels == self.out_channels and self.bias is None
+        padding = top // 2, left // 2
+        if top % 2 or left % 2:  # a convolution pads symmetrically alone
+            input = functional.pad(input, (left // 2, left - left // 2, top // 2, top - top // 2))
+            padding = 0, 0
+        if depthwise:
+            return depthwise_conv2d(input, self.weight, self.stride, padding, self.dilation)
+        return functional.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _missing(self, size: int, kernel: int, stride: int, dilation: int) -> int:
         return max(((size + stride - 1) // stride - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
+from monai.inferers import SimpleInferer
 
-__all__ = ["mixed_precision", "prefers_bfloat16"]
+__all__ = ["MixedPrecisionInferer", "mixed_precision", "prefers_bfloat16"]
 
 
 def prefers_bfloat16(device: torch.device | str) -> bool:
@@ -27,3 +30,23 @@ def mixed_precision(device: torch.device | str, enabled: bool) -> AbstractContex
         enabled: whether to do anything.
     """
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)
+
+
+class MixedPrecisionInferer(SimpleInferer):
+    """Runs a network under :func:`mixed_precision` and gives its outputs as float32.
+
+    For training, where MONAI's own switch covers CUDA alone. The loss is computed outside, in full precision.
+
+    Args:
+        amp: whether to use mixed precision.
+    """
+
+    def __init__(self, amp: bool = True) -> None:
+        super().__init__()
+        self.amp = amp
+
+    def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Output of ``network(inputs, *args, **kwargs)``: a tensor, or a mapping of tensors."""
+        with mixed_precision(inputs.device, self.amp):
+            output = network(inputs, *args, **kwargs)
+        return {k: v.float() for k, v in output.items()} if isinstance(output, dict) else output.float()
