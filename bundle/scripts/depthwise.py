@@ -112,19 +112,29 @@ def _input_gradient(
 def _weight_gradient(
     input: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, stride: _Pair, padding: _Pair, dilation: _Pair
 ) -> torch.Tensor:
-    kernel = weight.shape[2:]
-    if dilation == (1, 1) and max(kernel) <= 3 and gradient.dtype == torch.float32:
+    kernel, sides = weight.shape[2:], input.shape[2:]
+    if dilation == (1, 1) and max(kernel) <= 3 and gradient.dtype in (torch.float32, torch.bfloat16):
+        # PyTorch is fast here, in float32
         return torch.ops.aten.convolution_backward(
-            gradient, input, weight, None, stride, padding, dilation, False, [0, 0], input.shape[1], [False, True, False]
-        )[1]  # fmt: skip
+            gradient.float(), input.float(), weight.float(), None, stride, padding, dilation, False, [0, 0], input.shape[1],
+            [False, True, False],
+        )[1].to(weight.dtype)  # fmt: skip
     # channels last, so that each product runs along memory
-    padded = functional.pad(input.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
-    outer = gradient.permute(0, 2, 3, 1)
-    spans = [s * (n - 1) + 1 for s, n in zip(stride, outer.shape[1:3], strict=True)]
-    taps = torch.empty(*kernel, outer.shape[3], dtype=torch.float32 if outer.dtype == torch.bfloat16 else outer.dtype)
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            top, left = i * dilation[0], j * dilation[1]
-            seen = padded[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
-            taps[i, j] = (seen * outer).sum((0, 1, 2), dtype=taps.dtype)
+    inner, outer = input.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    taps = torch.zeros(*kernel, outer.shape[3], dtype=torch.float32 if outer.dtype == torch.bfloat16 else outer.dtype)
+    rows = [_meeting(i * dilation[0] - padding[0], stride[0], sides[0], outer.shape[1]) for i in range(kernel[0])]
+    columns = [_meeting(j * dilation[1] - padding[1], stride[1], sides[1], outer.shape[2]) for j in range(kernel[1])]
+    for i, (row, outer_row) in enumerate(rows):
+        for j, (column, outer_column) in enumerate(columns):
+            product = inner[:, row, column] * outer[:, outer_row, outer_column]
+            taps[i, j] = product.sum((0, 1, 2), dtype=taps.dtype)
     return taps.permute(2, 0, 1)[:, None].to(weight.dtype)
+
+
+def _meeting(shift: int, stride: int, inputs: int, outputs: int) -> tuple[slice, slice]:
+    """Which inputs a tap sees, and for which outputs: output ``o`` sees input ``o * stride + shift`` if there is one."""
+    first = max(0, -(shift // stride))
+    last = min(outputs, (inputs - 1 - shift) // stride + 1)
+    count = max(0, last - first)
+    start = first * stride + shift
+    return slice(start, start + stride * (count - 1) + 1, stride) if count else slice(0, 0), slice(first, first + count)
