@@ -9,6 +9,11 @@ from scripts.self_training import SelfTraining, teacher_mask
 from scripts.supervision import MultiLayerPseudoSupervisionLoss
 
 
+def undecided():
+    """Pseudo masks and their weights, without a vote."""
+    return torch.zeros(1, 1, 1, 2, dtype=torch.uint8), (0.0,)
+
+
 def test_the_teacher_chooses_among_present_classes_alone():
     logits = torch.tensor([[5.0, 0.0], [1.0, 1.0], [0.0, 1.5]]).view(1, 3, 1, 2)
     masks = {
@@ -18,14 +23,33 @@ def test_the_teacher_chooses_among_present_classes_alone():
         (0, 0, 0): [[255, 255]],
     }
     for present, expected in masks.items():
-        assert teacher_mask(logits, torch.tensor([present]))[0].tolist() == expected, present
+        assert teacher_mask(logits, torch.tensor([present]), *undecided())[0].tolist() == expected, present
 
 
-def test_unsure_pixels_are_ignored():
-    logits = torch.tensor([[2.0, 0.1], [0.0, 0.0], [9.0, 9.0]]).view(1, 3, 1, 2)  # among two: 0.88 and 0.52
-    present = torch.tensor([[1, 1, 0]])
-    assert teacher_mask(logits, present, 0.8)[0].tolist() == [[0, 255]]
-    assert teacher_mask(logits, present, 0.9)[0].tolist() == [[255, 255]]
+def test_pseudo_masks_vote_by_their_weight_and_white_is_ignored():
+    logits = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]).view(1, 2, 1, 3)  # a lead of 1 for class 0
+    masks = torch.tensor([[[[1, 1, 2]], [[0, 1, 2]]]])
+    present, weights = torch.tensor([[1, 1]]), (0.4, 0.6)
+    assert teacher_mask(logits, present, masks, weights, prior=0.9)[0].tolist() == [[0, 0, 255]]
+    # 1.1 * (0.4 - 0.6) does not make up for 1, 1.1 * (0.4 + 0.6) does
+    assert teacher_mask(logits, present, masks, weights, prior=1.1)[0].tolist() == [[0, 1, 255]]
+
+
+def test_a_present_class_keeps_its_share_of_the_tissue():
+    lead = torch.tensor([4.0, 3.0, 2.0, 1.0, 5.0, 6.0, 7.0, 8.0, 9.0, 0.5])  # of class 0; the last pixel is white
+    logits = torch.stack([lead, torch.zeros(10)]).view(1, 2, 1, 10)
+    masks = torch.zeros(1, 1, 1, 10, dtype=torch.uint8)
+    masks[..., 9] = 2
+
+    def nearest(present, share):
+        mask = teacher_mask(logits, torch.tensor([present]), masks, (1.0,), 0.0, share)[0, 0]
+        return torch.nonzero(mask == 1).flatten().tolist()
+
+    assert nearest((1, 1), 0.0) == []
+    assert nearest((1, 1), 0.34) == [1, 2, 3]  # 3 of 9 tissue pixels, where class 0 leads least
+    assert nearest((1, 0), 0.34) == []
+    both = teacher_mask(logits, torch.tensor([[1, 1]]), masks, (1.0,), 0.0, 0.5)
+    assert (both == 0).sum() >= 4 and (both == 1).sum() >= 4
 
 
 class Fixed(torch.nn.Module):
@@ -41,7 +65,7 @@ class Fixed(torch.nn.Module):
 def make(**settings):
     loss = MultiLayerPseudoSupervisionLoss((0.2, 0.2, 0.6))
     teacher = Fixed()
-    prepare = SelfTraining(lambda batch, _device: (batch["image"], batch["label"]), teacher, loss, 3, **settings)
+    prepare = SelfTraining(lambda batch, _device: (batch["image"], batch["label"]), teacher, loss, **settings)
     return prepare, loss, teacher
 
 
@@ -58,7 +82,7 @@ def test_share_of_the_loss_over_an_iterations_schedule():
 
 
 def test_the_teachers_mask_is_one_more_layer_and_white_stays_white():
-    prepare, loss, teacher = make()
+    prepare, loss, teacher = make(prior=0.0)
     batch = {
         "image": torch.rand(2, 3, 4, 4),
         "label": torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
@@ -86,7 +110,9 @@ def test_progress_is_limited_and_can_go_back():
     assert prepare.share == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("settings", [{"weight": 1.5}, {"start": 0.7, "full": 0.7}, {"full": 1.2}, {"confidence": 1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"weight": 1.5}, {"start": 0.7, "full": 0.7}, {"full": 1.2}, {"min_share": 0.6}, {"prior": -1.0}]
+)
 def test_values_out_of_range(settings):
     with pytest.raises(ValueError, match=r"weight in \[0, 1\]"):
         make(**settings)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from .precision import MixedPrecisionInferer
 from .supervision import MultiLayerPseudoSupervisionLoss
 
 __all__ = ["SelfTraining", "teacher_mask"]
@@ -17,41 +18,76 @@ _IGNORED = 255
 
 
 @torch.no_grad()
-def teacher_mask(logits: torch.Tensor, present: torch.Tensor, confidence: float = 0.0) -> torch.Tensor:
-    """Label map of a teacher's prediction among the classes that the image-level label names.
+def teacher_mask(
+    logits: torch.Tensor,
+    present: torch.Tensor,
+    masks: torch.Tensor,
+    weights: Sequence[float],
+    prior: float = 1.0,
+    min_share: float = 0.0,
+) -> torch.Tensor:
+    """Label map of a teacher's prediction, held to what is known of a patch.
+
+    A class scores its log-probability plus ``prior`` times the weight of the pseudo masks that name it. Classes that the
+    image-level label does not name are out. One that it names has at least ``min_share`` of the tissue: where it would get
+    less, its score is raised until the pixels that come nearest to it are its own, for otherwise a network that learns from
+    its own predictions drops the smaller class of a patch.
 
     Args:
         logits: ``(N, C, H, W)``.
         present: ``(N, C)`` image-level labels.
-        confidence: pixels whose winning class has a smaller probability, among the present ones, are ignored; in [0, 1).
+        masks: ``(N, L, H, W)`` pseudo masks; pixels that are white (``C`` or more) in the deepest are ignored.
+        weights: weight of each of the L depths.
+        prior: weight of the pseudo masks in log-probability.
+        min_share: smallest share of a present class in the tissue pixels of a patch, in [0, 0.5].
 
     Returns:
-        ``(N, H, W)`` uint8; 255 where ignored, and throughout an image without a label.
+        ``(N, H, W)`` uint8; 255 where ignored, and throughout a patch without a label.
     """
+    classes = logits.shape[1]
     present = present.bool()
-    probability = torch.softmax(logits.float().masked_fill(~present[:, :, None, None], float("-inf")), dim=1)
-    best, mask = probability.max(dim=1)
-    ignored = ~(best >= confidence) | ~present.any(dim=1)[:, None, None]
-    return mask.to(torch.uint8).masked_fill(ignored, _IGNORED)
+    tissue = masks[:, -1] < classes
+    order = torch.arange(classes, device=masks.device)[:, None, None]
+    votes = sum(w * (mask[:, None] == order) for w, mask in zip(weights, masks.unbind(dim=1), strict=True))
+    score = torch.log_softmax(logits.float(), dim=1) + prior * votes
+    score.masked_fill_(~present[:, :, None, None], float("-inf"))
+    for patch in torch.nonzero(present.sum(dim=1) > 1).flatten().tolist() if min_share else ():
+        _raise_rare(score[patch], present[patch], tissue[patch], min_share)
+    mask = score.argmax(dim=1).to(torch.uint8)
+    return mask.masked_fill(~tissue | ~present.any(dim=1)[:, None, None], _IGNORED)
+
+
+def _raise_rare(score: torch.Tensor, present: torch.Tensor, tissue: torch.Tensor, min_share: float) -> None:
+    """Raise, in place, the scores ``(C, H, W)`` of present classes that win less than their share of the tissue."""
+    least = int(min_share * int(tissue.sum()))
+    if not least:
+        return
+    for k in torch.nonzero(present).flatten().tolist():
+        others = torch.nonzero(present).flatten()
+        rival = score[others[others != k]].amax(dim=0)
+        lag = (rival - score[k])[tissue].kthvalue(least).values
+        if lag >= 0:
+            score[k] += lag + 1e-4
 
 
 class SelfTraining:
     """``prepare_batch`` and handler of a trainer: appends a teacher's label map to the pseudo masks of a batch.
 
     Pseudo masks err alike in many patches, a network that learns from all of them less so, and its moving average still
-    less. The teacher is that average. It may only choose among the classes that the image-level label names, so a patch
-    of one class stays as certain as it is. The share of its layer in the loss is 0 up to epoch ``start * max_epochs``, rises
-    linearly to ``weight`` at ``full * max_epochs`` and stays there; the other layers share the rest as before.
+    less. The teacher is that average, held to the image-level label by :func:`teacher_mask`: a patch of one class stays
+    as certain as it is. Its share of the loss is 0 up to epoch ``start * max_epochs``, rises linearly to ``weight``
+    at ``full * max_epochs`` and stays there; the other layers share the rest as before.
 
     Args:
         prepare: gives image ``(N, 3, H, W)`` and masks ``(N, L, H, W)`` of a batch.
         teacher: network in evaluation mode, usually the moving average of the trained one.
         loss: whose ``weights`` get one more entry, the teacher's.
-        num_classes: number of tissue classes C; white pixels of the deepest mask (``C`` or more) stay white.
         weight: the teacher's final share of the loss, in [0, 1]; 0 switches everything off.
         start: share of the epochs before the teacher is asked.
         full: share of the epochs after which it has its final weight.
-        confidence: see :func:`teacher_mask`.
+        prior: see :func:`teacher_mask`.
+        min_share: see :func:`teacher_mask`.
+        amp: run the teacher in mixed precision.
         present: key of the image-level labels ``(N, C)`` in the batch.
 
     Raises:
@@ -63,26 +99,28 @@ class SelfTraining:
         prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]],
         teacher: nn.Module,
         loss: MultiLayerPseudoSupervisionLoss,
-        num_classes: int,
         weight: float = 1.0,
         start: float = 0.4,
         full: float = 0.7,
-        confidence: float = 0.0,
+        prior: float = 1.0,
+        min_share: float = 0.0,
+        amp: bool = False,
         present: str = "present",
     ) -> None:
-        if not (0 <= weight <= 1 and 0 <= start < full <= 1 and 0 <= confidence < 1):
+        if not (0 <= weight <= 1 and 0 <= start < full <= 1 and prior >= 0 and 0 <= min_share <= 0.5):
             raise ValueError(
-                f"expected weight in [0, 1], 0 <= start < full <= 1 and confidence in [0, 1), found {weight}, {start}, "
-                f"{full}, {confidence}"
+                "expected weight in [0, 1], 0 <= start < full <= 1, prior >= 0 and min_share in [0, 0.5], found "
+                f"{weight}, {start}, {full}, {prior}, {min_share}"
             )
         self.prepare = prepare
         self.teacher = teacher
         self.loss = loss
-        self.num_classes = num_classes
         self.weight = weight
         self.start = start
         self.full = full
-        self.confidence = confidence
+        self.prior = prior
+        self.min_share = min_share
+        self.infer = MixedPrecisionInferer(amp)
         self.present = present
         self._own = loss.weights
         self.share = 0.0
@@ -109,6 +147,8 @@ class SelfTraining:
         image, masks = self.prepare(batch, device, *args, **kwargs)
         if not self.share:
             return image, masks
-        own = teacher_mask(self.teacher(image), torch.as_tensor(batch[self.present]).to(device), self.confidence)
-        white = masks[:, -1] >= self.num_classes
-        return image, torch.cat([masks, own.to(masks.dtype).masked_fill(white, _IGNORED)[:, None]], dim=1)
+        with torch.no_grad():
+            logits = self.infer(image, self.teacher)
+        present = torch.as_tensor(batch[self.present]).to(device)
+        own = teacher_mask(logits, present, masks, self._own, self.prior, self.min_share)
+        return image, torch.cat([masks, own.to(masks.dtype)[:, None]], dim=1)
