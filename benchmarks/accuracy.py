@@ -2,14 +2,15 @@
 
     python benchmarks/accuracy.py --dataset glas --source GLAS --work WORK --recipes default fully_supervised --seeds 0 1 2
 
-Each run is the pipeline in a process of its own, under WORK/<dataset>/<seed>/<recipe>. Finished runs are taken as they are,
-and the table has all that WORK holds, so that a long one can be made in pieces. Stages that two recipes configure alike are
-computed once per seed.
+Each run is the pipeline in a process of its own, under WORK/<dataset>/<seed>/<recipe>. Runs that are finished in WORK, or
+that the record (--out) has from before with the same configuration, are taken as they are, and the table has all of them, so
+that a long one can be made in pieces. Stages that two recipes configure alike are computed once per seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -27,17 +28,21 @@ from harness import print_table, record
 from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
 from scripts.pipeline import STAGES, config_files
+from scripts.stage import git_commit
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 #: What a recipe is: a folder of configs/recipes (``None``: the default), and overrides of single stages.
 RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "default": (None, {}),
     "fully_supervised": ("fully_supervised", {}),
-    "histosegnet": ("histosegnet", {}),
+    # of these two the maps are the method
+    "histosegnet": ("histosegnet", {"evaluate": {"masker#flips": True}}),
+    "sshr": ("sshr", {"evaluate": {"layers": ["fused"], "masker#flips": True}}),
     "sc_cam": ("sc_cam", {}),
-    "sshr": ("sshr", {}),
     "wsss_tissue": ("wsss_tissue", {}),
-    # ablations of the paper's method
+    # ablations of the default, and of the paper's method
+    "default, no self-training": (None, {"train": {"self_training#weight": 0.0}}),
+    "default, no CutMix": (None, {"train": {"cutmix": 0.0}}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (
         "wsss_tissue",
@@ -47,6 +52,12 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
             "evaluate": {"layers": ["stage6"]},
         },
     ),
+}
+#: What every recipe gets, unless told otherwise: so many epochs, and an evaluation whose own maps are those of one depth.
+BUDGET: dict[str, dict[str, Any]] = {
+    "train_classifier": {"max_epochs": 4},
+    "train": {"max_epochs": 4},
+    "evaluate": {"overlap": 0.25, "layers": ["stage6"], "masker#flips": False},
 }
 #: Files that a stage leaves, relative to the run's folder.
 OUTPUTS = {
@@ -64,15 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--reference", choices=list(RECIPES), default="fully_supervised", help="what gaps are given to")
-    parser.add_argument("--overrides", default="{}", help="overrides of the stages of every recipe, YAML")
+    parser.add_argument("--overrides", help=f"overrides of the stages of every recipe, YAML; default: {json.dumps(BUDGET)}")
     parser.add_argument("--limit", type=float, default=float("inf"), help="start no further run after so many minutes")
     parser.add_argument("--out", type=Path, help="JSON; the figure goes beside it (default: benchmarks/results)")
     options = parser.parse_args(arguments)
     out = options.out or Path(__file__).parent / "results" / f"accuracy_{options.dataset}.json"
-    everywhere = yaml.safe_load(options.overrides)
+    everywhere = BUDGET if options.overrides is None else yaml.safe_load(options.overrides)
+    before = recorded_runs(out, options.dataset, everywhere)
+    known = {(r["recipe"], r["seed"]) for r in before}
     start, failed = time.monotonic(), []
     for seed in options.seeds:
         for name in options.recipes:
+            if (name, seed) in known:
+                continue
             folder = folder_of(options.work, options.dataset, seed, name)
             if not _finished(folder) and (time.monotonic() - start) / 60 > options.limit:
                 print(f"left for the next call: {name}, seed {seed}", file=sys.stderr)
@@ -82,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 run(options.dataset, options.source, folder, name, seed, everywhere)
             if not _finished(folder):
                 failed.append(f"{name}, seed {seed}: see {folder / 'log.txt'}")
-    runs = finished_runs(options.work, options.dataset)
+    runs = merge(before, finished_runs(options.work, options.dataset))
     if runs:
         reference = options.reference if any(r["recipe"] == options.reference for r in runs) else None
         table = summarise(runs, reference)
@@ -112,10 +127,39 @@ def finished_runs(work: Path, dataset: str) -> list[dict[str, Any]]:
     ]
 
 
+def recorded_runs(path: Path, dataset: str, everywhere: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Runs of an earlier record that were configured as they would be now."""
+    if not path.is_file():
+        return []
+    runs = json.loads(path.read_text(encoding="utf-8"))["results"]["runs"]
+    return [r for r in runs if r["recipe"] in RECIPES and r["key"] == run_key(dataset, r["recipe"], everywhere)]
+
+
+def merge(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All runs, those of now in place of earlier ones, by recipe, then by seed."""
+    runs = {(r["recipe"], r["seed"]): dict(r) for r in [*before, *now]}
+    return [runs[k] for k in sorted(runs, key=lambda k: (list(RECIPES).index(k[0]), k[1]))]
+
+
+def run_key(dataset: str, name: str, everywhere: Mapping[str, Any]) -> str:
+    """Identifies all that a run is configured by, but for its seed."""
+    recipe, _ = RECIPES[name]
+    overrides = stage_overrides(name, everywhere)
+    parser = ConfigParser()
+    parser.read_config(str(CONFIGS / f"{dataset}.yaml"))
+    parts = [json.dumps(parser.config, sort_keys=True), *(_key(stage, recipe, overrides[stage]) for stage in STAGES)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def stage_overrides(name: str, everywhere: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Overrides of each stage: those of every recipe, then the recipe's own."""
+    return {stage: {**everywhere.get(stage, {}), **RECIPES[name][1].get(stage, {})} for stage in STAGES}
+
+
 def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywhere: Mapping[str, Any]) -> None:
     """One pipeline in a process of its own; its output goes to ``log.txt``, its peak memory to ``run.json``."""
-    recipe, own = RECIPES[name]
-    overrides = {stage: {**everywhere.get(stage, {}), **own.get(stage, {})} for stage in STAGES}
+    recipe, _ = RECIPES[name]
+    overrides = stage_overrides(name, everywhere)
     folder.mkdir(parents=True, exist_ok=True)
     keys = {stage: _key(stage, recipe, overrides[stage]) for stage in OUTPUTS}
     share(folder, keys)
@@ -132,7 +176,10 @@ def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywher
         _, status, usage = os.wait4(process.pid, 0)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
     before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
-    done = {"peak_gb": max(peak, before.get("peak_gb", 0.0)), "finished": status == 0, "keys": keys}
+    done = {
+        "peak_gb": max(peak, before.get("peak_gb", 0.0)), "finished": status == 0, "keys": keys,
+        "key": run_key(dataset, name, everywhere), "commit": git_commit(),
+    }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(done, indent=1) + "\n")
 
 
@@ -158,10 +205,13 @@ def share(folder: Path, keys: Mapping[str, str]) -> None:
 def measured(folder: Path) -> dict[str, Any]:
     """Scores of every method of a run, its minutes by stage (shared ones included), its peak memory in GB."""
     stages = {stage: json.loads((folder / stage / "stage.json").read_text()) for stage in STAGES}
+    done = json.loads((folder / "run.json").read_text())
     return {
         "scores": json.loads((folder / "evaluate" / "metrics.json").read_text())["scores"],
         "minutes": {stage: round(content["seconds"] / 60, 2) for stage, content in stages.items()},
-        "peak_gb": round(json.loads((folder / "run.json").read_text())["peak_gb"], 2),
+        "peak_gb": round(done["peak_gb"], 2),
+        "key": done["key"],
+        "commit": done["commit"],
     }
 
 

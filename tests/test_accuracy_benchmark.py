@@ -81,7 +81,7 @@ def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
             (folder / stage).mkdir(parents=True)
             (folder / stage / "stage.json").write_text('{"seconds": 90}')
         (folder / "evaluate/metrics.json").write_text('{"scores": {}}')
-        (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234}))
+        (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234, "key": "k", "commit": "c"}))
     (tmp_path / "set/0/data").mkdir()
     runs = accuracy.finished_runs(tmp_path, "set")
     assert [(r["recipe"], r["seed"]) for r in runs] == [("default", 0), ("fully_supervised", 0), ("fully_supervised", 1)]
@@ -90,3 +90,27 @@ def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
 
 def test_markdown():
     assert accuracy.markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n"
+
+
+def test_earlier_runs_count_while_their_configuration_stands(tmp_path):
+    budget = {"train": {"max_epochs": 3}}
+    key = accuracy.run_key("glas", "default", budget)
+    assert key == accuracy.run_key("glas", "default", budget)
+    others = [("wsss4luad", "default", budget), ("glas", "sshr", budget), ("glas", "default", {"train": {"max_epochs": 4}})]
+    assert len({key, *(accuracy.run_key(*other) for other in others)}) == 4
+    path = tmp_path / "record.json"
+    assert accuracy.recorded_runs(path, "glas", budget) == []
+    rows = [
+        {**_run("default", 1, 0.5), "key": key},
+        {**_run("default", 2, 0.5), "key": "old"},
+        {**_run("gone", 0, 0.5), "key": key},
+    ]
+    path.write_text(json.dumps({"results": {"runs": rows}}))
+    before = accuracy.recorded_runs(path, "glas", budget)
+    assert [(r["recipe"], r["seed"]) for r in before] == [("default", 1)]
+    merged = accuracy.merge(before, [_run("sshr", 0, 0.1), _run("default", 1, 0.9), _run("default", 0, 0.2)])
+    assert [(r["recipe"], r["seed"], r["scores"]["segmenter"]["miou"]) for r in merged] == [
+        ("default", 0, 0.2),
+        ("default", 1, 0.9),
+        ("sshr", 0, 0.1),
+    ]

@@ -35,6 +35,7 @@ def test_dataset_section_of_a_config(tmp_path):
         ({"classes": ["a"], "palette": [[0, 0, 300]]}, "palette"),
         ({"classes": ["a"], "descriptions": ["x", "y"]}, "descriptions"),
         ({"classes": ["a"], "patch_size": [0, 4]}, "patch_size"),
+        ({"classes": ["a"], "label_threshold": 1.5}, "label_threshold"),
         ({"classes": ["a"], "published": {"x": [70, 60]}}, "published"),
         ({"classes": ["a"], "published": {"x": [70]}}, "published"),
         ({"classes": [str(k) for k in range(251)]}, "250"),

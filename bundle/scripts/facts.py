@@ -34,6 +34,7 @@ class DatasetFacts:
         mpp: size of a pixel in µm/px, if known.
         descriptions: one long name per class, for legends; the class names where absent.
         patch_size: (height, width) in px of the patches that networks are trained on, if known.
+        label_threshold: a class is in the label of a training patch if it fills more than this share of it, if known.
         published: published mIoU of some methods on this dataset, ``{method: [lowest, highest]}`` in percent.
 
     Raises:
@@ -47,6 +48,7 @@ class DatasetFacts:
     mpp: float | None = None
     descriptions: tuple[str, ...] = field(default=())
     patch_size: tuple[int, int] | None = None
+    label_threshold: float | None = None
     published: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,8 @@ class DatasetFacts:
         patch = None if self.patch_size is None else tuple(int(v) for v in self.patch_size)
         if patch is not None and (len(patch) != 2 or min(patch) < 1):
             raise ValueError(f"patch_size: expected [height, width] in px, found {list(patch)}")
+        if self.label_threshold is not None and not 0 <= self.label_threshold < 1:
+            raise ValueError(f"label_threshold: expected a share in [0, 1), found {self.label_threshold}")
         published = {str(method): tuple(float(v) for v in values) for method, values in dict(self.published).items()}
         for method, values in published.items():
             if len(values) != 2 or not 0 <= values[0] <= values[1] <= 100:

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def prepare(
         source = unpack(source, target.parent / f"{target.name}-source")
     skipped: list[str] = []
     if layout == "rois":
-        facts = DatasetFacts.from_dict(dict(dataset or {}), "dataset")
+        facts = replace(DatasetFacts.from_dict(dict(dataset or {}), "dataset"), label_threshold=label_threshold)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-preparing-", dir=target.parent))
         try:

@@ -29,7 +29,7 @@ def teacher_mask(
     """Label map of a teacher's prediction, held to what is known of a patch.
 
     A class scores its log-probability plus ``prior`` times the weight of the pseudo masks that name it. Classes that the
-    image-level label does not name are out. One that it names has at least ``min_share`` of the tissue: where it would get
+    image-level label does not name are out. One that it names has at least ``min_share`` of the patch: where it would get
     less, its score is raised until the pixels that come nearest to it are its own, for otherwise a network that learns from
     its own predictions drops the smaller class of a patch.
 
@@ -39,7 +39,7 @@ def teacher_mask(
         masks: ``(N, L, H, W)`` pseudo masks; pixels that are white (``C`` or more) in the deepest are ignored.
         weights: weight of each of the L depths.
         prior: weight of the pseudo masks in log-probability.
-        min_share: smallest share of a present class in the tissue pixels of a patch, in [0, 0.5].
+        min_share: smallest share of a present class in the pixels of a patch, in [0, 1].
 
     Returns:
         ``(N, H, W)`` uint8; 255 where ignored, and throughout a patch without a label.
@@ -58,8 +58,8 @@ def teacher_mask(
 
 
 def _raise_rare(score: torch.Tensor, present: torch.Tensor, tissue: torch.Tensor, min_share: float) -> None:
-    """Raise, in place, the scores ``(C, H, W)`` of present classes that win less than their share of the tissue."""
-    least = int(min_share * int(tissue.sum()))
+    """Raise, in place, the scores ``(C, H, W)`` of present classes that win less than their share of the patch."""
+    least = min(int(min_share * tissue.numel()), int(tissue.sum()))
     if not least:
         return
     for k in torch.nonzero(present).flatten().tolist():
@@ -107,9 +107,9 @@ class SelfTraining:
         amp: bool = False,
         present: str = "present",
     ) -> None:
-        if not (0 <= weight <= 1 and 0 <= start < full <= 1 and prior >= 0 and 0 <= min_share <= 0.5):
+        if not (0 <= weight <= 1 and 0 <= start < full <= 1 and prior >= 0 and 0 <= min_share <= 1):
             raise ValueError(
-                "expected weight in [0, 1], 0 <= start < full <= 1, prior >= 0 and min_share in [0, 0.5], found "
+                "expected weight in [0, 1], 0 <= start < full <= 1, prior >= 0 and min_share in [0, 1], found "
                 f"{weight}, {start}, {full}, {prior}, {min_share}"
             )
         self.prepare = prepare
