@@ -89,15 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if (name, seed) in known:
                 continue
             folder = folder_of(options.work, options.dataset, seed, name)
-            if not _finished(folder) and (time.monotonic() - start) / 60 > options.limit:
+            key = run_key(options.dataset, name, everywhere)
+            if not _finished(folder, key) and (time.monotonic() - start) / 60 > options.limit:
                 print(f"left for the next call: {name}, seed {seed}", file=sys.stderr)
                 continue
-            if not _finished(folder):
+            if not _finished(folder, key):
                 print(f"{name}, seed {seed}: {folder}", file=sys.stderr, flush=True)
                 run(options.dataset, options.source, folder, name, seed, everywhere)
-            if not _finished(folder):
+            if not _finished(folder, key):
                 failed.append(f"{name}, seed {seed}: see {folder / 'log.txt'}")
-    runs = merge(before, finished_runs(options.work, options.dataset))
+    runs = merge(before, finished_runs(options.work, options.dataset, everywhere))
     if runs:
         reference = options.reference if any(r["recipe"] == options.reference for r in runs) else None
         table = summarise(runs, reference)
@@ -116,14 +117,15 @@ def folder_of(work: Path, dataset: str, seed: int, recipe: str) -> Path:
     return work / dataset / str(seed) / recipe.replace(", ", "-").replace(" ", "_")
 
 
-def finished_runs(work: Path, dataset: str) -> list[dict[str, Any]]:
-    """Measurements of all finished runs of a dataset, by recipe as :data:`RECIPES` has them, then by seed."""
+def finished_runs(work: Path, dataset: str, everywhere: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Measurements of all finished runs of a dataset that were configured as they would be now, by recipe as
+    :data:`RECIPES` has them, then by seed."""
     seeds = sorted(int(folder.name) for folder in (work / dataset).glob("*") if folder.name.isdigit())
     return [
         {"recipe": name, "seed": seed, **measured(folder)}
         for name in RECIPES
         for seed in seeds
-        if _finished(folder := folder_of(work, dataset, seed, name))
+        if _finished(folder := folder_of(work, dataset, seed, name), run_key(dataset, name, everywhere))
     ]
 
 
@@ -305,8 +307,11 @@ def _key(stage: str, recipe: str | None, overrides: Mapping[str, Any]) -> str:
     return json.dumps(parser.config, sort_keys=True, default=str)
 
 
-def _finished(folder: Path) -> bool:
-    return (folder / "run.json").is_file() and json.loads((folder / "run.json").read_text())["finished"]
+def _finished(folder: Path, key: str) -> bool:
+    if not (folder / "run.json").is_file():
+        return False
+    done = json.loads((folder / "run.json").read_text())
+    return done["finished"] and done["key"] == key
 
 
 if __name__ == "__main__":

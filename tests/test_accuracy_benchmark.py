@@ -70,20 +70,23 @@ def test_recipes_share_what_they_should():
 
 
 def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
-    for seed, recipe, finished in (
-        (1, "fully_supervised", True),
-        (0, "fully_supervised", True),
-        (0, "default", True),
-        (0, "sshr", False),
+    budget = {"train": {"max_epochs": 3}}
+    for seed, recipe, finished, settings in (
+        (1, "fully_supervised", True, budget),
+        (0, "fully_supervised", True, budget),
+        (0, "default", True, budget),
+        (0, "sshr", False, budget),
+        (2, "default", True, {}),  # of another budget
     ):
-        folder = accuracy.folder_of(tmp_path, "set", seed, recipe)
+        key = accuracy.run_key("glas", recipe, settings)
+        folder = accuracy.folder_of(tmp_path, "glas", seed, recipe)
         for stage in accuracy.STAGES:
             (folder / stage).mkdir(parents=True)
             (folder / stage / "stage.json").write_text('{"seconds": 90}')
         (folder / "evaluate/metrics.json").write_text('{"scores": {}}')
-        (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234, "key": "k", "commit": "c"}))
-    (tmp_path / "set/0/data").mkdir()
-    runs = accuracy.finished_runs(tmp_path, "set")
+        (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234, "key": key, "commit": "c"}))
+    (tmp_path / "glas/0/data").mkdir()
+    runs = accuracy.finished_runs(tmp_path, "glas", budget)
     assert [(r["recipe"], r["seed"]) for r in runs] == [("default", 0), ("fully_supervised", 0), ("fully_supervised", 1)]
     assert runs[0]["peak_gb"] == 1.23 and runs[0]["minutes"] == dict.fromkeys(accuracy.STAGES, 1.5)
 
