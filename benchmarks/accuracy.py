@@ -42,6 +42,10 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "wsss_tissue": ("wsss_tissue", {}),
     # ablations of the default, and of the paper's method
     "default, no self-training": (None, {"train": {"self_training#weight": 0.0}}),
+    "default, no consensus": (
+        None,
+        {"train": {"layers": ["stage4", "stage5", "stage6"], "layer_weights": [0.2, 0.2, 0.6]}},
+    ),
     "default, no CutMix": (None, {"train": {"cutmix": 0.0}}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (
@@ -53,10 +57,10 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
         },
     ),
 }
-#: What every recipe gets, unless told otherwise: so many epochs, and an evaluation whose own maps are those of one depth.
+#: What every recipe gets unless told otherwise: epochs, patches in each, and an evaluation that shows one depth of the maps.
 BUDGET: dict[str, dict[str, Any]] = {
-    "train_classifier": {"max_epochs": 4},
-    "train": {"max_epochs": 4},
+    "train_classifier": {"max_epochs": 4, "epoch_size": 2000},
+    "train": {"max_epochs": 4, "epoch_size": 2000},
     "evaluate": {"overlap": 0.25, "layers": ["stage6"], "masker#flips": False},
 }
 #: Files that a stage leaves, relative to the run's folder.

@@ -10,6 +10,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 from scripts import BUNDLE_ROOT
+from scripts.consensus import CONSENSUS
 from scripts.datalist import write_datalist
 from scripts.facts import DatasetFacts, load_facts
 from scripts.images import write_image, write_mask
@@ -27,7 +28,7 @@ def folders(tmp_path, rng):
     for i in range(6):
         write_image(data / f"p{i}.png", rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
         mask = np.full((32, 32), i % 3)
-        for path in pseudo_mask_paths(tmp_path / "out" / "pseudo_masks", LAYERS, f"p{i}"):
+        for path in pseudo_mask_paths(tmp_path / "out" / "pseudo_masks", (*LAYERS, CONSENSUS), f"p{i}"):
             write_mask(path, mask, facts)
         write_mask(data / f"m{i}.png", mask, facts)
         sections["training"].append({"image": f"p{i}.png", "label": [int(k == i % 3) for k in range(3)]})
@@ -156,4 +157,5 @@ def test_networks_are_the_same_in_every_config():
     segmenters = [network(read[n], "network_def") for n in ("train", "evaluate", "inference")]
     assert all(c == classifiers[0] for c in classifiers)
     assert all(s == segmenters[0] for s in segmenters)
-    assert read["train"]["layers"] == read["generate_pseudo_masks"]["layers"] == read["evaluate"]["layers"] == list(LAYERS)
+    assert read["generate_pseudo_masks"]["layers"] == read["evaluate"]["layers"] == list(LAYERS)
+    assert read["train"]["layers"] == [CONSENSUS] and len(read["generate_pseudo_masks"]["consensus"]) == len(LAYERS)

@@ -120,6 +120,21 @@ def test_summary_counts(tmp_path, entries):
     assert generate_pseudo_masks(_masker(), without, tmp_path / "n", "f", progress=False)["scores"] == {}
 
 
+def test_consensus_is_a_layer_of_its_own(tmp_path, entries):
+    """Without positions it is each patch's own depths; another classifier's goes with the other masks."""
+    folder = tmp_path / "m"
+    summary = generate_pseudo_masks(_masker(), entries, folder, "one", progress=False, consensus=[0.0, 0.0, 1.0])
+    assert set(summary["pixels"]) == {*LAYERS, "consensus"}
+    for entry in entries:
+        deepest, agreed = (read_mask(p) for p in pseudo_mask_paths(folder, (LAYERS[-1], "consensus"), entry["name"]))
+        np.testing.assert_array_equal(agreed, deepest)
+    (path,) = pseudo_mask_paths(folder, ("consensus",), entries[0]["name"])
+    before = read_mask(path)
+    write_mask(path, np.full_like(before, 2), FACTS)
+    generate_pseudo_masks(_masker(), entries, folder, "two", progress=False, consensus=[0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(read_mask(path), before)
+
+
 def test_nothing_to_do(tmp_path):
     with pytest.raises(ValueError, match="training section is empty"):
         generate_pseudo_masks(_masker(), [], tmp_path / "m", "f")

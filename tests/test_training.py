@@ -7,7 +7,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
-from scripts.training import BestModel, EpochSeed, History, Resume, parameter_groups
+from scripts.training import BestModel, EpochSeed, History, Resume, draw, parameter_groups
 from scripts.training_data import split_by_group
 from torch import nn
 
@@ -121,3 +121,10 @@ def test_split_by_group_keeps_groups_together():
     assert not {e["group"] for e in kept} & {e["group"] for e in held}
     assert (kept, held) == split_by_group(entries, 0.2, 3)
     assert split_by_group(entries[:4], 0.2, 3) == (entries[:4], entries[:4])
+
+
+def test_an_epoch_of_so_many_patches():
+    torch.manual_seed(0)
+    assert sorted(draw(range(5))) == list(range(5)) and sorted(draw(range(5), 9)) == list(range(5))
+    epochs = [list(draw(range(50), 10)) for _ in range(2)]
+    assert all(len(set(epoch)) == 10 for epoch in epochs) and set(epochs[0]) != set(epochs[1])

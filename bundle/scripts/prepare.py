@@ -164,19 +164,22 @@ def _cut_rois(
         images, masks = places[section]
         for stem in tqdm(stems, desc=f"write {section}", disable=not progress):
             image, mask = rescale(read_image(pairs[stem][0]), read_mask(pairs[stem][1], facts.num_classes), scale)
-            pieces = [(stem, image, mask)]
+            pieces = [((0, 0), image, mask)]
             if section == "training":
                 image, mask = pad_to(image, mask, size, facts.white_value)
                 corners = cut(mask.shape, size, stride)
                 boxes = [(y, x, slice(y, y + size[0]), slice(x, x + size[1])) for y, x in corners]
-                pieces = [(f"{stem}-{y}-{x}", image[rows, columns], mask[rows, columns]) for y, x, rows, columns in boxes]
-            for name, piece, truth in pieces:
+                pieces = [((y, x), image[rows, columns], mask[rows, columns]) for y, x, rows, columns in boxes]
+            for position, piece, truth in pieces:
+                name = stem
                 label = image_level_label(truth, facts.num_classes, threshold)
                 if section == "training":
                     if not any(label):
                         continue
-                    name += f"[{' '.join(map(str, label))}]"
+                    name += f"-{position[0]}-{position[1]}[{' '.join(map(str, label))}]"
                 entry = {"image": f"{images}/{name}.png", "mask": f"{masks}/{name}.png", "label": label, "group": stem}
+                if section == "training":
+                    entry["position"] = list(position)
                 write_image(folder / entry["image"], piece)
                 write_mask(folder / entry["mask"], truth, facts)
                 sections[section].append(entry)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from .atomic import write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
+from .consensus import CONSENSUS, write_consensus
 from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
@@ -143,6 +144,7 @@ def generate_pseudo_masks(
     batch_size: int = 16,
     progress: bool = True,
     num_workers: int = 2,
+    consensus: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
@@ -158,6 +160,8 @@ def generate_pseudo_masks(
         batch_size: patches per forward pass.
         progress: whether to show progress bars.
         num_workers: threads that decode the next patches and write the last masks while the network runs.
+        consensus: weight of each layer's votes; a further layer ``consensus`` then holds what overlapping patches and all
+            depths agree on (see :func:`~.consensus.write_consensus`).
 
     Returns:
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
@@ -168,12 +172,15 @@ def generate_pseudo_masks(
     folder = Path(folder)
     if not entries:
         raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
-    _clear_if_other(folder, masker.layers, fingerprint)
+    layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
+    _clear_if_other(folder, layers, fingerprint)
     todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
 
     if todo:
         _run(masker, todo, folder, progress, num_workers)
-    summary = summarise_pseudo_masks(entries, folder, masker.layers, masker.facts, progress)
+    if consensus:
+        write_consensus(entries, folder, masker.layers, consensus, masker.facts, progress)
+    summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
 

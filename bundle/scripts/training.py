@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import set_rnd
 from monai.utils import set_determinism
+from torch.utils.data import RandomSampler
 
 from .atomic import save_state, write_json
 
-__all__ = ["BestModel", "EpochSeed", "History", "Resume", "parameter_groups"]
+__all__ = ["BestModel", "EpochSeed", "History", "Resume", "draw", "parameter_groups"]
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +182,12 @@ class Resume:
         """Write the state of a finished epoch."""
         state = {name: item.state_dict() for name, item in self.objects.items()}
         save_state(self.path, {**state, "epoch": engine.state.epoch, "terminated": bool(engine.should_terminate)})
+
+
+def draw(dataset: Sized, size: int | None = None) -> RandomSampler:
+    """Random order of a dataset for a data loader, in each epoch another; with ``size``, at most so many items of it."""
+    count = len(dataset) if size is None else min(len(dataset), int(size))
+    return RandomSampler(dataset, num_samples=count)
 
 
 def parameter_groups(

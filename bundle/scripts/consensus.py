@@ -1,0 +1,129 @@
+"""One pseudo mask from several: patches that overlap in their region see the same tissue, and so do the depths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .facts import DatasetFacts
+from .images import read_mask, write_mask
+
+__all__ = ["CONSENSUS", "overlapping", "vote", "write_consensus"]
+
+#: Name of the layer that holds the consensus.
+CONSENSUS = "consensus"
+
+
+def vote(
+    masks: Sequence[tuple[np.ndarray, tuple[int, int]]], weights: Sequence[float], present: Sequence[int], white_value: int
+) -> np.ndarray:
+    """Consensus of a patch's pseudo masks with those of the patches that overlap it.
+
+    Every mask votes for its classes with the weight of its depth, most in the middle of its patch, where the class
+    activation maps see tissue on all sides, and least at the border (a Gaussian whose standard deviation is a quarter of the
+    patch's side). Classes that the patch's own label does not name cannot win.
+
+    Args:
+        masks: label maps ``(L, H, W)`` of each patch with its offset (y, x) in px from the first one, which is the patch
+            itself; all of one size.
+        weights: weight of each of the L depths.
+        present: image-level label of the patch, one value per class.
+        white_value: value of white background; it stays where the patch's deepest mask has it.
+
+    Returns:
+        ``(H, W)`` uint8.
+    """
+    own = masks[0][0]
+    height, width = own.shape[1:]
+    window = np.outer(_bell(height), _bell(width))
+    votes = np.zeros((len(present), height, width), np.float32)
+    for mask, (dy, dx) in masks:
+        here = np.s_[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)]
+        there = np.s_[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+        for k in np.flatnonzero(present):
+            for weight, layer in zip(weights, mask, strict=True):
+                votes[k][here] += weight * window[there] * (layer[there] == k)
+    votes[~np.asarray(present, bool)] = -1
+    return np.where(own[-1] == white_value, white_value, votes.argmax(axis=0)).astype(np.uint8)
+
+
+def overlapping(
+    entries: Sequence[Mapping[str, Any]], size: Sequence[int]
+) -> Iterator[tuple[Mapping[str, Any], list[tuple[Mapping[str, Any], tuple[int, int]]]]]:
+    """Each entry with itself and all that overlap it, and their offsets (y, x) in px.
+
+    Args:
+        entries: datalist entries. Those with a ``position`` (y, x), in px of the region that ``group`` names, can overlap.
+        size: (height, width) of the patches in px.
+    """
+    cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for entry in filter(_placed, entries):
+        cells.setdefault(_cell(entry, size), []).append(entry)
+    for entry in entries:
+        found = [(entry, (0, 0))]
+        if _placed(entry):
+            group, row, column = _cell(entry, size)
+            around = [(group, row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+            for other in (e for cell in around for e in cells.get(cell, ()) if e is not entry):
+                offset = tuple(b - a for a, b in zip(entry["position"], other["position"], strict=True))
+                if all(abs(o) < s for o, s in zip(offset, size, strict=True)):
+                    found.append((other, offset))
+        yield entry, found
+
+
+def write_consensus(
+    entries: Sequence[Mapping[str, Any]],
+    folder: str | Path,
+    layers: Sequence[str],
+    weights: Sequence[float],
+    facts: DatasetFacts,
+    progress: bool = True,
+) -> None:
+    """Write the :func:`vote` of every patch to ``<folder>/consensus/<name>.png``; those that are there are left.
+
+    Args:
+        entries: datalist entries with ``label`` and ``name``, and with ``group`` and ``position`` where known.
+        folder: folder of the pseudo masks of all layers.
+        layers: its layers, shallow to deep.
+        weights: weight of each.
+        facts: facts of the dataset.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: weights that do not fit the layers.
+    """
+    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+        raise ValueError(f"consensus: expected a non-negative weight for each of {list(layers)}, found {list(weights)}")
+    folder = Path(folder)
+
+    @lru_cache(maxsize=512)
+    def read(name: str) -> np.ndarray:
+        return np.stack([read_mask(folder / layer / f"{name}.png") for layer in layers])
+
+    sizes: dict[tuple[int, ...], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        sizes.setdefault(read(entry["name"]).shape[1:], []).append(entry)
+    for size, alike in sizes.items():
+        neighbours = overlapping(alike, size)
+        for entry, others in tqdm(neighbours, desc="consensus", total=len(alike), disable=not progress, leave=False):
+            path = folder / CONSENSUS / f"{entry['name']}.png"
+            if not path.is_file():
+                masks = [(read(other["name"]), offset) for other, offset in others]
+                write_mask(path, vote(masks, weights, entry["label"], facts.white_value), facts)
+
+
+def _placed(entry: Mapping[str, Any]) -> bool:
+    return entry.get("group") is not None and entry.get("position") is not None
+
+
+def _cell(entry: Mapping[str, Any], size: Sequence[int]) -> tuple[Any, int, int]:
+    return entry["group"], entry["position"][0] // size[0], entry["position"][1] // size[1]
+
+
+def _bell(side: int) -> np.ndarray:
+    return np.exp(-2 * np.linspace(-1, 1, side, dtype=np.float32) ** 2) + np.float32(1e-3)
