@@ -74,7 +74,7 @@ def _results(folder):
 
 
 def _same(a, b):
-    assert a[0] == b[0] and len(a[0]) == 3 * 32
+    assert a[0] == b[0] and len(a[0]) == 4 * 32  # three depths and their consensus
     for one, other in zip(a[1], b[1], strict=True):
         assert all(torch.equal(one[k], other[k]) for k in one)
     assert a[2] == b[2]
