@@ -99,6 +99,22 @@ def test_the_teachers_mask_is_one_more_layer_and_white_stays_white():
     torch.testing.assert_close(loss(logits, masks), torch.nn.functional.cross_entropy(logits, target))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_teacher_in_training_is_asked_in_evaluation_and_goes_on_training(training):
+    prepare, _, _ = make()
+    prepare.teacher = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Dropout(0.5)).train(training)
+    before = prepare.teacher[0].running_mean.clone()
+    batch = {
+        "image": torch.rand(2, 3, 4, 4),
+        "label": torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+        "present": torch.ones(2, 3),
+    }
+    prepare.set_share(1.0)
+    first, second = (prepare(batch, torch.device("cpu"))[1] for _ in range(2))
+    assert torch.equal(first, second) and torch.equal(prepare.teacher[0].running_mean, before)
+    assert prepare.teacher.training is training and prepare.teacher[0].training is training
+
+
 def test_progress_is_limited_and_can_go_back():
     prepare, loss, _ = make(weight=0.5)
     prepare.set_share(3.0)

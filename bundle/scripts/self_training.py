@@ -80,7 +80,7 @@ class SelfTraining:
 
     Args:
         prepare: gives image ``(N, 3, H, W)`` and masks ``(N, L, H, W)`` of a batch.
-        teacher: network in evaluation mode, usually the moving average of the trained one.
+        teacher: the moving average of the trained network, or that itself; asked in evaluation mode.
         loss: whose ``weights`` get one more entry, the teacher's.
         weight: the teacher's final share of the loss, in [0, 1]; 0 switches everything off.
         start: share of the epochs before the teacher is asked.
@@ -147,8 +147,11 @@ class SelfTraining:
         image, masks = self.prepare(batch, device, *args, **kwargs)
         if not self.share:
             return image, masks
+        training = self.teacher.training  # the trained network itself where weights are not averaged
+        self.teacher.eval()
         with torch.no_grad():
             logits = self.infer(image, self.teacher)
+        self.teacher.train(training)
         present = torch.as_tensor(batch[self.present]).to(device)
         own = teacher_mask(logits, present, masks, self._own, self.prior, self.min_share)
         return image, torch.cat([masks, own.to(masks.dtype)[:, None]], dim=1)
