@@ -88,8 +88,10 @@ def test_interrupted_run_ends_with_the_same_bits(tmp_path, entries):
     for name in ("p1", "p2", "p6"):
         for path in pseudo_mask_paths(broken, LAYERS[1:], name):
             (broken / path).unlink()
+    (broken / LAYERS[1] / ".writing-abc.png").write_bytes(b"killed while it wrote")
     found = generate_pseudo_masks(_masker(), entries, broken, "f", batch_size=2, progress=False)
     assert found == expected == json.loads((broken / "summary.json").read_text())
+    assert not list(broken.rglob(".writing-*"))
     for entry in entries:
         for a, b in zip(
             pseudo_mask_paths(whole, LAYERS, entry["name"]), pseudo_mask_paths(broken, LAYERS, entry["name"]), strict=True

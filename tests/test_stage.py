@@ -50,6 +50,14 @@ def test_state_of_another_configuration_is_dropped(tmp_path):
     assert not (folder / "last.pt").exists()
 
 
+def test_what_a_killed_run_has_left_half_written_is_removed(tmp_path):
+    folder = _stage(tmp_path).start().folder
+    left = folder / ".writing-abc.pt"
+    left.write_bytes(b"half")
+    _stage(tmp_path).start()
+    assert not left.exists()
+
+
 def test_one_tracked_run_survives_interruptions_and_has_its_parent(tmp_path):
     parent = _stage(tmp_path, name="pipeline").start()
     child = _stage(tmp_path, parent_run=parent.tracker.run_id).start()

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["atomic_path", "save_state", "write_json", "write_text"]
+__all__ = ["atomic_path", "discard_unfinished", "save_state", "write_json", "write_text"]
+
+_PREFIX = ".writing-"
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:])
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -30,6 +32,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def discard_unfinished(folder: str | Path) -> None:
+    """Remove what a process that was killed while it wrote has left in a folder; none may be writing there now."""
+    for path in Path(folder).glob(f"{_PREFIX}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

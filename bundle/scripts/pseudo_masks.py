@@ -14,7 +14,7 @@ from ignite.engine import Engine
 from ignite.handlers import ProgressBar
 from tqdm import tqdm
 
-from .atomic import write_json, write_text
+from .atomic import discard_unfinished, write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
 from .consensus import CONSENSUS, write_consensus
@@ -174,6 +174,8 @@ def generate_pseudo_masks(
         raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
     layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
     _clear_if_other(folder, layers, fingerprint)
+    for layer in layers:
+        discard_unfinished(folder / layer)
     todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
 
     if todo:

@@ -20,7 +20,7 @@ from monai.bundle import ConfigParser
 from monai.utils import set_determinism
 
 from . import BUNDLE_ROOT
-from .atomic import write_json, write_text
+from .atomic import discard_unfinished, write_json, write_text
 from .tracking import Tracker
 
 __all__ = ["Stage", "environment"]
@@ -85,6 +85,7 @@ class Stage:
             if not path.is_file():
                 raise FileNotFoundError(f"stage {self.name!r} needs {path}, which does not exist: run the stage before")
         make_folder(self.folder)
+        discard_unfinished(self.folder)
         self.fingerprint = fingerprint(self.config, self.inputs, self.key)
         record = read_record(self.folder)
         self.resumes = record.get("fingerprint") == self.fingerprint

@@ -13,7 +13,7 @@ from monai.data import set_rnd
 from monai.utils import set_determinism
 from torch.utils.data import RandomSampler
 
-from .atomic import save_state, write_json
+from .atomic import discard_unfinished, save_state, write_json
 
 __all__ = ["BestModel", "EpochSeed", "History", "Resume", "draw", "parameter_groups"]
 
@@ -162,6 +162,8 @@ class Resume:
         Raises:
             ValueError: the file cannot be read, or belongs to other networks.
         """
+        for output in self.outputs:
+            discard_unfinished(output.parent)
         if not self.path.is_file() or not all(p.is_file() for p in self.outputs):
             return
         try:
