@@ -57,10 +57,11 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
         },
     ),
 }
-#: What every recipe gets unless told otherwise: epochs, patches in each, and an evaluation that shows one depth of the maps.
+#: What every recipe gets beside its epochs unless told otherwise: patches in each, and an evaluation that shows one depth of
+#: the maps.
 BUDGET: dict[str, dict[str, Any]] = {
-    "train_classifier": {"max_epochs": 4, "epoch_size": 2000},
-    "train": {"max_epochs": 4, "epoch_size": 2000},
+    "train_classifier": {"epoch_size": 2000},
+    "train": {"epoch_size": 2000},
     "evaluate": {"overlap": 0.25, "layers": ["stage6"], "masker#flips": False},
 }
 #: Files that a stage leaves, relative to the run's folder.
@@ -79,12 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--reference", choices=list(RECIPES), default="fully_supervised", help="what gaps are given to")
+    parser.add_argument("--epochs", type=int, default=8, help="of either network (default: 8)")
     parser.add_argument("--overrides", help=f"overrides of the stages of every recipe, YAML; default: {json.dumps(BUDGET)}")
     parser.add_argument("--limit", type=float, default=float("inf"), help="start no further run after so many minutes")
     parser.add_argument("--out", type=Path, help="JSON; the figure goes beside it (default: benchmarks/results)")
     options = parser.parse_args(arguments)
     out = options.out or Path(__file__).parent / "results" / f"accuracy_{options.dataset}.json"
-    everywhere = BUDGET if options.overrides is None else yaml.safe_load(options.overrides)
+    everywhere = budget(options.epochs, BUDGET if options.overrides is None else yaml.safe_load(options.overrides))
     before = recorded_runs(out, options.dataset, everywhere)
     known = {(r["recipe"], r["seed"]) for r in before}
     start, failed = time.monotonic(), []
@@ -114,6 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figure(runs, out.with_suffix(".png"), options.dataset)
     print("\n".join(failed), file=sys.stderr)
     return int(bool(failed))
+
+
+def budget(epochs: int, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Overrides of the stages of every recipe: the epochs of both networks, and what else is given."""
+    trained = {stage: {"max_epochs": epochs, **overrides.get(stage, {})} for stage in ("train_classifier", "train")}
+    return {**{stage: dict(values) for stage, values in overrides.items()}, **trained}
 
 
 def folder_of(work: Path, dataset: str, seed: int, recipe: str) -> Path:

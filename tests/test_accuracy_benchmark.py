@@ -117,3 +117,11 @@ def test_earlier_runs_count_while_their_configuration_stands(tmp_path):
         ("default", 1, 0.9),
         ("sshr", 0, 0.1),
     ]
+
+
+def test_the_budget_sets_the_epochs_of_both_networks_unless_they_are_given():
+    found = accuracy.budget(3, {"train": {"epoch_size": 9}, "evaluate": {"overlap": 0.5}})
+    assert found == {
+        "train_classifier": {"max_epochs": 3}, "train": {"max_epochs": 3, "epoch_size": 9}, "evaluate": {"overlap": 0.5},
+    }  # fmt: skip
+    assert accuracy.budget(3, {"train": {"max_epochs": 5}})["train"] == {"max_epochs": 5}
