@@ -102,13 +102,20 @@ COMPARED = {
 }
 
 
+@pytest.mark.parametrize(("epochs", "pda", "clusters"), [(8, 3, [3, 6]), (4, 2, [2, 3]), (20, 6, [6, 13])])
+def test_schedules_of_the_compared_methods_follow_the_epochs(epochs, pda, clusters):
+    for recipe, key, expected in (("wsss_tissue", "pda_start_epoch", pda), ("sc_cam", "cluster_epochs", clusters)):
+        parser = ConfigParser()
+        parser.read_config(config_files("train_classifier", recipe))
+        parser.update({"max_epochs": epochs})
+        assert parser.get_parsed_content(key) == expected
+
+
 @pytest.mark.parametrize("recipe", COMPARED)
 def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
     places = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}
     networks = {"classifier_def#subcategories": 2} if recipe == "sc_cam" else {}
     first = {"max_epochs": 2, "batch_size": 6, **networks}
-    if recipe == "sc_cam":
-        first["cluster_epochs"] = [2]
     results = run_pipeline(
         source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe=recipe, progress=False,
         overrides={"train_classifier": first, "generate_pseudo_masks": networks, "evaluate": networks,
