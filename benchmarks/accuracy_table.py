@@ -11,15 +11,17 @@ from typing import Any
 def summarise(runs: Sequence[Mapping[str, Any]], reference: str | None) -> list[dict[str, Any]]:
     """A row per recipe and method: ``[mean, standard deviation]`` of each score in percent, gaps to the reference.
 
-    Gaps are means over the seeds that both have.
+    Gaps are means over the seeds that both have: of gated maps to the reference's gated segmenter, of others to its
+    segmenter.
     """
-    best = {r["seed"]: r["scores"]["segmenter"] for r in runs if r["recipe"] == reference}
+    best = {r["seed"]: r["scores"] for r in runs if r["recipe"] == reference}
     rows = []
     for name in dict.fromkeys(r["recipe"] for r in runs):
         own = [r for r in runs if r["recipe"] == name]
         for method in (m for m in own[0]["scores"] if not m.startswith("majority")):
             scores = [r["scores"][method] for r in own]
-            both = [(r["scores"][method], best[r["seed"]]) for r in own if r["seed"] in best]
+            against = method if method.endswith("+ gate") else "segmenter"
+            both = [(r["scores"][method], best[r["seed"]][against]) for r in own if r["seed"] in best]
             rows.append({
                 "recipe": name, "method": method, "seeds": [r["seed"] for r in own],
                 **{key: _spread([s[key] for s in scores]) for key in ("miou", "fwiou")},

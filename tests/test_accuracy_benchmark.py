@@ -29,6 +29,15 @@ def test_means_deviations_and_gaps_by_hand():
     assert all(r["method"] == "segmenter" for r in table)
     header, rows = accuracy.layout(table)
     assert rows[0][:4] == ["x: segmenter", "2", "60.0 ± 14.1", "70.0 ± 14.1"] and len(rows[0]) == len(header)
+    for r in runs:
+        r["scores"]["segmenter + gate"] = {
+            **r["scores"]["segmenter"],
+            "miou": r["scores"]["segmenter"]["miou"] - 0.1 * r["seed"],
+        }
+    bare = next(r for r in accuracy.summarise([*runs[:2], _run("y", 1, 0.9)], "x") if r["recipe"] == "y")
+    assert bare["gap_miou"] == pytest.approx(-20.0)  # without a gate, to the segmenter without one
+    gated = next(r for r in accuracy.summarise(runs[:3], "full") if r["method"] == "segmenter + gate")
+    assert gated["gap_miou"] == pytest.approx(30.0) and gated["miou"][0] == pytest.approx(55.0)
     alone = accuracy.summarise(runs[:1], None)[0]
     assert alone["gap_miou"] is None and alone["miou"] == [50.0, None]
 
