@@ -27,6 +27,7 @@ from accuracy_table import figure, layout, markdown, summarise
 from harness import print_table, record
 from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
+from scripts.atomic import write_json
 from scripts.pipeline import STAGES, config_files
 from scripts.stage import git_commit
 
@@ -64,7 +65,7 @@ BUDGET: dict[str, dict[str, Any]] = {
     "train": {"epoch_size": 2000},
     "evaluate": {"overlap": 0.25, "layers": ["stage6"], "masker#flips": False},
 }
-#: Files that a stage leaves, relative to the run's folder.
+#: Files that a stage leaves, relative to the run's folder; its record first.
 OUTPUTS = {
     "train_classifier": ["train_classifier", "models/classifier.pt", "models/classes.json"],
     "generate_pseudo_masks": ["generate_pseudo_masks", "pseudo_masks"],
@@ -176,6 +177,12 @@ def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywher
     overrides = stage_overrides(name, everywhere)
     folder.mkdir(parents=True, exist_ok=True)
     keys = {stage: _key(stage, recipe, overrides[stage]) for stage in OUTPUTS}
+    before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
+    done = {"finished": False, "peak_gb": 0.0, "keys": keys, "key": run_key(dataset, name, everywhere)}
+    if before.get("key") == done["key"]:
+        done["peak_gb"] = before["peak_gb"]
+    # from now on the folder holds no finished run of an earlier configuration
+    write_json(folder / "run.json", done)
     share(folder, keys)
     command = [
         sys.executable, "-m", "monai.bundle", "run",
@@ -189,12 +196,8 @@ def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywher
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
-    done = {
-        "peak_gb": max(peak, before.get("peak_gb", 0.0)), "finished": status == 0, "keys": keys,
-        "key": run_key(dataset, name, everywhere), "commit": git_commit(),
-    }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(done, indent=1) + "\n")
+    done.update(finished=status == 0, peak_gb=max(peak, done["peak_gb"]), commit=git_commit())
+    write_json(folder / "run.json", done)
 
 
 def share(folder: Path, keys: Mapping[str, str]) -> None:
@@ -205,10 +208,11 @@ def share(folder: Path, keys: Mapping[str, str]) -> None:
         for other in sorted(folder.parent.glob("*/run.json")):
             done = json.loads(other.read_text())
             if done["finished"] and all(done["keys"][s] == keys[s] for s in list(OUTPUTS)[: list(OUTPUTS).index(stage) + 1]):
-                for output in outputs:
+                for output in reversed(outputs):  # the stage's record last: what it stands for is then there
                     source, target = other.parent / output, folder / output
                     target.parent.mkdir(parents=True, exist_ok=True)
                     if source.is_dir():
+                        shutil.rmtree(target, ignore_errors=True)
                         shutil.copytree(source, target, copy_function=os.link)
                     else:
                         target.unlink(missing_ok=True)

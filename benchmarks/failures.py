@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, help="PNG")
     options = parser.parse_args(arguments)
     runs = {seed: folder_of(options.work, options.dataset, seed, options.recipe) for seed in options.seeds}
-    runs = {seed: folder for seed, folder in runs.items() if (folder / "evaluate/metrics.json").is_file()}
+    runs = {seed: folder for seed, folder in runs.items() if finished(folder)}
     if not runs:
         print(f"no finished run of {options.recipe} under {options.work / options.dataset}", file=sys.stderr)
         return 1
@@ -49,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_image(options.out, stack([*rows, legend(facts)]))
     print(f"picture: {options.out}")
     return 0
+
+
+def finished(folder: Path) -> bool:
+    """Whether a folder holds a finished run."""
+    record = folder / "run.json"
+    return record.is_file() and json.loads(record.read_text())["finished"] and (folder / "evaluate/metrics.json").is_file()
 
 
 def worst(runs: dict[int, Path], count: int) -> list[dict[str, Any]]:

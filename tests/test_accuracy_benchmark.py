@@ -100,6 +100,23 @@ def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
     assert runs[0]["peak_gb"] == 1.23 and runs[0]["minutes"] == dict.fromkeys(accuracy.STAGES, 1.5)
 
 
+def test_a_run_that_is_killed_leaves_no_finished_run_of_before(tmp_path, monkeypatch):
+    budget = {"train": {"max_epochs": 3}}
+    folder = accuracy.folder_of(tmp_path, "glas", 0, "default")
+    folder.mkdir(parents=True)
+    record = {"finished": True, "peak_gb": 9.0, "keys": {}, "key": "of another budget", "commit": "c"}
+    (folder / "run.json").write_text(json.dumps(record))
+
+    def killed(*_arguments, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accuracy.subprocess, "Popen", killed)
+    with pytest.raises(KeyboardInterrupt):
+        accuracy.run("glas", "nowhere", folder, "default", 0, budget)
+    found = json.loads((folder / "run.json").read_text())
+    assert not found["finished"] and found["peak_gb"] == 0 and found["key"] == accuracy.run_key("glas", "default", budget)
+
+
 def test_markdown():
     assert accuracy.markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n"
 

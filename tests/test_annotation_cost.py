@@ -57,6 +57,10 @@ def test_faults(dataset, tmp_path):
     (folder / "datalist.json").write_text(json.dumps({**content, "mpp": None}))
     with pytest.raises(ValueError, match="no mpp"):
         annotation_cost(folder, seconds_per_mm=1.0, progress=False)
+    bare = [{k: v for k, v in e.items() if k != "mask"} for e in content["training"]]
+    (folder / "datalist.json").write_text(json.dumps({**content, "training": bare}))
+    with pytest.raises(ValueError, match="no training patch has a mask"):
+        annotation_cost(folder, seconds_per_mm=1.0, progress=False)
     (folder / "datalist.json").write_text(json.dumps({**content, "training": []}))
     with pytest.raises(ValueError, match="training section is empty"):
         annotation_cost(folder, progress=False)

@@ -16,6 +16,13 @@ def test_autocasts_where_enabled():
     assert isinstance(prefers_bfloat16("cpu"), bool) and prefers_bfloat16("meta") is False
 
 
+def test_emulated_bfloat16_is_not_preferred(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    assert prefers_bfloat16("cpu") is False
+
+
 def test_mixed_precision_of_the_gated_segmenter_is_close():
     segmenter = DeepLabV3Plus(TinyExtractor(), 3, channels=16, rates=(1, 2)).eval()
     classifier = TissueClassifier(TinyExtractor(), 3).eval()

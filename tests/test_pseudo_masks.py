@@ -137,6 +137,19 @@ def test_consensus_is_a_layer_of_its_own(tmp_path, entries):
     np.testing.assert_array_equal(read_mask(path), before)
 
 
+def test_no_layer_of_another_classifier_stays(tmp_path, entries):
+    generate_pseudo_masks(_masker(), entries, tmp_path, "one", progress=False, consensus=[0.0, 0.0, 1.0])
+    assert list((tmp_path / "consensus").glob("*.png"))
+    generate_pseudo_masks(_masker(), entries, tmp_path, "two", progress=False)
+    assert not list((tmp_path / "consensus").glob("*.png"))
+
+
+def test_votes_that_do_not_fit_are_refused_before_any_mask_is_made(tmp_path, entries):
+    with pytest.raises(ValueError, match="consensus: expected a non-negative weight for each"):
+        generate_pseudo_masks(_masker(), entries, tmp_path / "m", "f", progress=False, consensus=[1.0])
+    assert not (tmp_path / "m").exists()
+
+
 def test_nothing_to_do(tmp_path):
     with pytest.raises(ValueError, match="training section is empty"):
         generate_pseudo_masks(_masker(), [], tmp_path / "m", "f")

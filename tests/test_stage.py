@@ -7,6 +7,7 @@ import mlflow
 import pytest
 import yaml
 from monai.bundle import ConfigWorkflow
+from scripts.atomic import atomic_path, discard_unfinished
 from scripts.errors import root_cause
 from scripts.stage import Stage, environment
 from scripts.tracking import tracking_uri
@@ -56,6 +57,25 @@ def test_what_a_killed_run_has_left_half_written_is_removed(tmp_path):
     left.write_bytes(b"half")
     _stage(tmp_path).start()
     assert not left.exists()
+
+
+def test_the_time_of_a_killed_run_counts(tmp_path):
+    stage = _stage(tmp_path).start()
+    stage._started -= 60
+    stage.save_time()
+    again = _stage(tmp_path).start()
+    again.finish()
+    assert 60 <= json.loads((again.folder / "stage.json").read_text())["seconds"] < 70
+
+
+def test_only_unfinished_files_of_that_name_are_discarded(tmp_path):
+    with atomic_path(tmp_path / "a.pt") as path:
+        kept = path.with_name(path.name + "x")
+        kept.touch()
+    discard_unfinished(tmp_path / "b.pt")
+    assert kept.exists() and (tmp_path / "a.pt").exists()
+    discard_unfinished(tmp_path / "a.pt")
+    assert not kept.exists() and (tmp_path / "a.pt").exists()
 
 
 def test_one_tracked_run_survives_interruptions_and_has_its_parent(tmp_path):

@@ -59,7 +59,7 @@ def _run(folder, epochs, kill_at=None):
         "stop": stop,
         "history": history,
     }
-    Resume(SimpleNamespace(folder=folder), objects, [folder / "best.pt"]).attach(trainer)
+    Resume(SimpleNamespace(folder=folder, save_time=lambda: None), objects, [folder / "best.pt"]).attach(trainer)
     trainer.run(torch.utils.data.DataLoader(data, batch_size=None, shuffle=True), max_epochs=epochs)
     return (
         network.state_dict(),
@@ -93,6 +93,23 @@ def test_damaged_state_names_the_file(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"last\.pt.*delete it"):
         _run(tmp_path, 2)
+
+
+def test_an_epoch_without_a_batch_is_refused(tmp_path):
+    trainer = Engine(lambda _e, _b: None)
+    trainer.state.epoch_length = 0
+    with pytest.raises(ValueError, match="an epoch has no batch"):
+        Resume(SimpleNamespace(folder=tmp_path), {}).attach(trainer)
+
+
+def test_history_has_scores_of_the_epochs_that_were_validated(tmp_path):
+    trainer, evaluator = Engine(lambda _e, _b: {"loss": 1.0}), Engine(lambda _e, _b: None)
+    evaluator.add_event_handler(Events.EPOCH_COMPLETED, lambda e: e.state.metrics.update(miou=0.5))
+    trainer.add_event_handler(Events.EPOCH_COMPLETED(every=2), lambda: evaluator.run([0]))
+    history = History(tmp_path / "h.json", evaluator)
+    history.attach(trainer)
+    trainer.run([0], max_epochs=5)
+    assert [r.get("val_miou") for r in history.epochs] == [None, 0.5, None, 0.5, None]
 
 
 def test_best_model_keeps_the_highest_score(tmp_path):

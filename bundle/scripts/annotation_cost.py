@@ -53,10 +53,12 @@ class AnnotationCost:
             seconds_per_mm: time to draw a mm of outline, as measured by the user; needs ``mpp``.
 
         Raises:
-            ValueError: a time per mm without ``mpp``.
+            ValueError: a time per mm without ``mpp`` or without masks.
         """
         if seconds_per_mm is not None and not self.mpp:
             raise ValueError("seconds_per_mm needs the size of a pixel: the datalist has no mpp")
+        if seconds_per_mm is not None and not self.outlined:
+            raise ValueError("seconds_per_mm needs outlines: no training patch has a mask")
         rows: list[tuple[str, str, float | int]] = [
             ("patch labels", "patches", self.patches),
             ("patch labels", "yes/no answers", self.answers),
@@ -74,7 +76,7 @@ class AnnotationCost:
             rows.append(("outlines", "outline in mm", round(millimetres, 1)))
         if seconds_per_patch is not None:
             rows.append(("patch labels", "hours", round(self.patches * seconds_per_patch / 3600, 2)))
-        if self.outlined and seconds_per_mm is not None:
+        if seconds_per_mm is not None:
             # the masks at hand stand for all patches
             hours = millimetres * seconds_per_mm / 3600 * self.patches / self.outlined
             rows.append(("outlines", "hours", round(hours, 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -15,6 +16,8 @@ import torch
 __all__ = ["atomic_path", "discard_unfinished", "save_state", "write_json", "write_text"]
 
 _PREFIX = ".writing-"
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -23,21 +26,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:])
-    handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp's are private
+        temporary.chmod(0o666 & ~_UMASK)  # mkstemp's are private
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def discard_unfinished(folder: str | Path) -> None:
-    """Remove what a process that was killed while it wrote has left in a folder; none may be writing there now."""
-    for path in Path(folder).glob(f"{_PREFIX}*"):
-        path.unlink(missing_ok=True)
+def discard_unfinished(path: str | Path) -> None:
+    """Remove what a process that was killed while it wrote has left, of one file or in a folder. None may be writing now."""
+    path = Path(path)
+    folder, prefix = (path, _PREFIX) if path.is_dir() else (path.parent, _prefix(path))
+    for left in folder.glob(f"{prefix}*"):
+        left.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    """Names of temporary files tell what they were to become, however long its name."""
+    return f"{_PREFIX}{hashlib.sha256(path.name.encode()).hexdigest()[:12]}-"
 
 
 def write_text(path: str | Path, text: str) -> None:

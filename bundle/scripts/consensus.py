@@ -13,7 +13,7 @@ from tqdm import tqdm
 from .facts import DatasetFacts
 from .images import read_mask, write_mask
 
-__all__ = ["CONSENSUS", "overlapping", "vote", "write_consensus"]
+__all__ = ["CONSENSUS", "check_votes", "overlapping", "vote", "write_consensus"]
 
 #: Name of the layer that holds the consensus.
 CONSENSUS = "consensus"
@@ -76,6 +76,16 @@ def overlapping(
         yield entry, found
 
 
+def check_votes(layers: Sequence[str], weights: Sequence[float]) -> None:
+    """Refuse weights that do not fit the layers.
+
+    Raises:
+        ValueError: not a non-negative number for each layer, or all are zero.
+    """
+    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
+        raise ValueError(f"consensus: expected a non-negative weight for each of {list(layers)}, found {list(weights)}")
+
+
 def write_consensus(
     entries: Sequence[Mapping[str, Any]],
     folder: str | Path,
@@ -97,8 +107,7 @@ def write_consensus(
     Raises:
         ValueError: weights that do not fit the layers.
     """
-    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
-        raise ValueError(f"consensus: expected a non-negative weight for each of {list(layers)}, found {list(weights)}")
+    check_votes(layers, weights)
     folder = Path(folder)
 
     @lru_cache(maxsize=512)

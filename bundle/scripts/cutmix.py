@@ -21,7 +21,7 @@ def cut_mix(
     Args:
         image: ``(N, 3, H, W)``.
         masks: ``(N, L, H, W)``.
-        prob: share of the patches that receive a rectangle, in [0, 1].
+        prob: share of the patches that receive a rectangle, in [0, 1]; one in N of them its own, which changes nothing.
         sides: smallest and largest side of the rectangle as a share of the patch's, in (0, 1].
 
     Returns:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .atomic import discard_unfinished, write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
-from .consensus import CONSENSUS, write_consensus
+from .consensus import CONSENSUS, check_votes, write_consensus
 from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
@@ -167,11 +167,13 @@ def generate_pseudo_masks(
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
 
     Raises:
-        ValueError: there are no patches.
+        ValueError: there are no patches, or the votes do not fit the layers.
     """
     folder = Path(folder)
     if not entries:
         raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
+    if consensus:
+        check_votes(masker.layers, consensus)
     layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
@@ -285,8 +287,10 @@ def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str
 def _clear_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
     record = folder / "fingerprint.txt"
     if not record.is_file() or record.read_text(encoding="utf-8").strip() != fingerprint:
+        # with a record the folder is ours, and so are layers that the new masks do not have
+        ours = [p.name for p in folder.iterdir() if p.is_dir()] if record.is_file() else layers
         record.unlink(missing_ok=True)
-        for layer in layers:
+        for layer in ours:
             for path in (folder / layer).glob("*.png"):
                 path.unlink()
         write_text(record, fingerprint + "\n")

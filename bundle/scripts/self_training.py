@@ -39,7 +39,8 @@ def teacher_mask(
         masks: ``(N, L, H, W)`` pseudo masks; pixels that are white (``C`` or more) in the deepest are ignored.
         weights: weight of each of the L depths.
         prior: weight of the pseudo masks in log-probability.
-        min_share: smallest share of a present class in the pixels of a patch, in [0, 1].
+        min_share: smallest share of a present class in the pixels of a patch, in [0, 1]. Where there is less tissue, or
+            where three classes compete for the same pixels, a class may end with less.
 
     Returns:
         ``(N, H, W)`` uint8; 255 where ignored, and throughout a patch without a label.

@@ -123,6 +123,10 @@ class Stage:
         self.tracker.close()
         self._record("finished", run_id)
 
+    def save_time(self) -> None:
+        """Record the time so far, which would otherwise be lost if the process were killed."""
+        self._record("running", self.tracker.run_id)
+
     def _record(self, state: str, run_id: str | None) -> None:
         write_json(
             self.folder / _RECORD,

@@ -94,7 +94,7 @@ class History:
 
     Args:
         path: JSON file, written after each epoch: ``[{"epoch": 1, "train_loss": ..., "lr": ..., "val_...": ...}]``.
-        evaluator: validation evaluator whose metrics belong to the epoch.
+        evaluator: validation evaluator; its metrics are recorded in epochs in which it ran.
         optimizer: optimiser whose first learning rate is recorded.
     """
 
@@ -104,12 +104,18 @@ class History:
         self.optimizer = optimizer
         self.epochs: list[dict[str, float]] = []
         self._losses: list[float] = []
+        self._validated = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to a trainer, after its validation handler."""
+        if self.evaluator is not None:
+            self.evaluator.add_event_handler(Events.COMPLETED, self._note_validation)
         engine.add_event_handler(Events.EPOCH_STARTED, self._losses.clear)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep_loss)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def _note_validation(self) -> None:
+        self._validated = True
 
     def _keep_loss(self, engine: Engine) -> None:
         output = engine.state.output
@@ -122,10 +128,11 @@ class History:
             engine.state.metrics["train_loss"] = row["train_loss"]
         if self.optimizer is not None:
             row["lr"] = self.optimizer.param_groups[0]["lr"]
-        if self.evaluator is not None:
+        if self.evaluator is not None and self._validated:
             for name, value in self.evaluator.state.metrics.items():
                 if isinstance(value, (int, float)):
                     row[f"val_{name}"] = float(value)
+        self._validated = False
         self.epochs = [r for r in self.epochs if r["epoch"] < row["epoch"]] + [row]
         write_json(self.path, self.epochs)
 
@@ -147,12 +154,21 @@ class Resume:
     """
 
     def __init__(self, stage: Any, objects: Mapping[str, Any], outputs: Sequence[str | Path] = ()) -> None:
+        self.stage = stage
         self.path = Path(stage.folder) / "last.pt"
         self.objects = dict(objects)
         self.outputs = [Path(p) for p in outputs]
 
     def attach(self, engine: Engine) -> None:
-        """Attach to a trainer, after all its other handlers."""
+        """Attach to a trainer, after all its other handlers.
+
+        Raises:
+            ValueError: the trainer's epochs have no batch, so that it would leave nothing behind.
+        """
+        if engine.state.epoch_length == 0:
+            raise ValueError(
+                "an epoch has no batch: fewer patches are drawn (epoch_size, or those there are) than batch_size asks for"
+            )
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
@@ -163,7 +179,7 @@ class Resume:
             ValueError: the file cannot be read, or belongs to other networks.
         """
         for output in self.outputs:
-            discard_unfinished(output.parent)
+            discard_unfinished(output)
         if not self.path.is_file() or not all(p.is_file() for p in self.outputs):
             return
         try:
@@ -184,6 +200,7 @@ class Resume:
         """Write the state of a finished epoch."""
         state = {name: item.state_dict() for name, item in self.objects.items()}
         save_state(self.path, {**state, "epoch": engine.state.epoch, "terminated": bool(engine.should_terminate)})
+        self.stage.save_time()
 
 
 def draw(dataset: Sized, size: int | None = None) -> RandomSampler:
