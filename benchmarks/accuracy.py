@@ -36,6 +36,7 @@ CONFIGS = Path(BUNDLE_ROOT) / "configs"
 RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "default": (None, {}),
     "fully_supervised": ("fully_supervised", {}),
+    "hierarchical": ("hierarchical", {"evaluate": {"layers": ["fused"], "masker#flips": False}}),
     # of these two the maps are the method
     "histosegnet": ("histosegnet", {"evaluate": {"masker#flips": True}}),
     "sshr": ("sshr", {"evaluate": {"layers": ["fused"], "masker#flips": True}}),

@@ -95,11 +95,32 @@ def test_settings_of_the_published_program():
 
 COMPARED = {
     "fully_supervised": ["CAM stage4", "CAM stage5", "CAM stage6"],
+    "hierarchical": ["CAM fused"],
     "histosegnet": ["CAM stage6"],
     "sc_cam": ["CAM stage6"],
     "sshr": ["CAM fused"],
     "wsss_tissue": ["CAM stage4", "CAM stage5", "CAM stage6"],
 }
+
+
+def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
+    files = [Path(f).relative_to(CONFIGS).as_posix() for f in config_files("train", "hierarchical")]
+    assert files == [
+        "train.yaml",
+        "recipes/sshr/networks.yaml",
+        "recipes/sshr/train.yaml",
+        "recipes/hierarchical/train.yaml",
+    ]
+    merged = ConfigParser.load_config_files(config_files("train", "hierarchical"))
+    default = ConfigParser.load_config_file(str(CONFIGS / "train.yaml"))
+    assert [merged[k] for k in ("layers", "cutmix")] == [default[k] for k in ("layers", "cutmix")]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/recipe.yaml").write_text(f"extends: {tmp_path / 'a'}\n")
+    with pytest.raises(ValueError, match="extends itself"):
+        config_files("train", str(tmp_path / "a"))
+    (tmp_path / "a/recipe.yaml").write_text("extends: unheard_of\n")
+    with pytest.raises(ValueError, match="'unheard_of' is none of"):
+        config_files("train", str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize(("epochs", "pda", "clusters"), [(8, 3, [3, 6]), (4, 2, [2, 3]), (20, 6, [6, 13])])
@@ -126,7 +147,9 @@ def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
     assert methods == COMPARED[recipe]
     masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
     # full supervision shares the default's classifier and pseudo masks, whose depths also have a consensus
-    assert masks == {m.removeprefix("CAM ") for m in methods} | ({"consensus"} if recipe == "fully_supervised" else set())
+    assert masks == {m.removeprefix("CAM ") for m in methods} | (
+        {"consensus"} if recipe in ("fully_supervised", "hierarchical") else set()
+    )
     if recipe == "sc_cam":
         state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
         assert state["centres"].shape[:2] == (4, 2)

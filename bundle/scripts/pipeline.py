@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from monai.bundle import ConfigWorkflow
 
 from . import BUNDLE_ROOT
@@ -51,8 +52,9 @@ def run_pipeline(
         dataset: facts of the dataset, for preparation.
         prepare: settings of the preparation.
         overrides: per stage, ids and values that override its config.
-        recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name.
-            A name alone is looked for in ``configs/recipes``. The default method by default.
+        recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name,
+            both after those of the recipe that its ``recipe.yaml`` may name as ``extends``. A name alone is looked for in
+            ``configs/recipes``. The default method by default.
         stages: names of the config files to run, in order.
         seed: seed of all stages.
         experiment: MLflow experiment.
@@ -118,17 +120,29 @@ def config_files(stage: str, recipe: str | None = None) -> list[str]:
     """Config files of a stage, in the order in which they are merged (see :func:`run_pipeline`).
 
     Raises:
-        ValueError: no such recipe; the message lists the known ones.
+        ValueError: no such recipe, the message lists the known ones; or recipes that extend each other.
     """
-    configs = Path(BUNDLE_ROOT) / "configs"
-    files = [configs / f"{stage}.yaml"]
-    if recipe is not None:
-        folder = next((f for f in (configs / "recipes" / recipe, Path(recipe)) if f.is_dir()), None)
-        if folder is None:
-            known = sorted(p.name for p in (configs / "recipes").iterdir() if p.is_dir())
-            raise ValueError(f"recipe: no folder {recipe}, and {recipe!r} is none of {known}")
+    files = [Path(BUNDLE_ROOT) / "configs" / f"{stage}.yaml"]
+    for folder in _recipe_folders(recipe):
         files += [f for f in (folder / "networks.yaml", folder / f"{stage}.yaml") if f.is_file()]
     return [str(f) for f in files]
+
+
+def _recipe_folders(recipe: str | None) -> list[Path]:
+    """Folders of the recipes that a recipe extends, the most basic first, and its own."""
+    recipes = Path(BUNDLE_ROOT) / "configs" / "recipes"
+    folders: list[Path] = []
+    while recipe is not None:
+        folder = next((f for f in (recipes / recipe, Path(recipe)) if f.is_dir()), None)
+        if folder is None:
+            known = sorted(p.name for p in recipes.iterdir() if p.is_dir())
+            raise ValueError(f"recipe: no folder {recipe}, and {recipe!r} is none of {known}")
+        if folder in folders:
+            raise ValueError(f"recipe: {folder} extends itself, by way of {[f.name for f in folders]}")
+        folders.insert(0, folder)
+        about = folder / "recipe.yaml"
+        recipe = yaml.safe_load(about.read_text(encoding="utf-8")).get("extends") if about.is_file() else None
+    return folders
 
 
 def summary(
