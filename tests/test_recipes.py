@@ -121,6 +121,10 @@ def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
     (tmp_path / "a/recipe.yaml").write_text("extends: unheard_of\n")
     with pytest.raises(ValueError, match="'unheard_of' is none of"):
         config_files("train", str(tmp_path / "a"))
+    for content in ("", "sshr", "extend: sshr"):
+        (tmp_path / "a/recipe.yaml").write_text(content)
+        with pytest.raises(ValueError, match=r"recipe\.yaml: found .*expected 'extends: NAME'"):
+            config_files("train", str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize(("epochs", "pda", "clusters"), [(8, 3, [3, 6]), (4, 2, [2, 3]), (20, 6, [6, 13])])

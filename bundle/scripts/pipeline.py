@@ -120,7 +120,8 @@ def config_files(stage: str, recipe: str | None = None) -> list[str]:
     """Config files of a stage, in the order in which they are merged (see :func:`run_pipeline`).
 
     Raises:
-        ValueError: no such recipe, the message lists the known ones; or recipes that extend each other.
+        ValueError: no such recipe, the message lists the known ones; recipes that extend each other; or a ``recipe.yaml``
+            that does not name one.
     """
     files = [Path(BUNDLE_ROOT) / "configs" / f"{stage}.yaml"]
     for folder in _recipe_folders(recipe):
@@ -141,7 +142,10 @@ def _recipe_folders(recipe: str | None) -> list[Path]:
             raise ValueError(f"recipe: {folder} extends itself, by way of {[f.name for f in folders]}")
         folders.insert(0, folder)
         about = folder / "recipe.yaml"
-        recipe = yaml.safe_load(about.read_text(encoding="utf-8")).get("extends") if about.is_file() else None
+        content = yaml.safe_load(about.read_text(encoding="utf-8")) if about.is_file() else {"extends": None}
+        if not isinstance(content, dict) or set(content) != {"extends"}:
+            raise ValueError(f"{about}: found {content}, expected 'extends: NAME' and nothing else")
+        recipe = content["extends"]
     return folders
 
 
