@@ -32,23 +32,29 @@ from scripts.pipeline import STAGES, config_files
 from scripts.stage import git_commit
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
+#: The map of the hierarchical classifier that an evaluation shows.
+FUSED: dict[str, Any] = {"layers": ["fused"], "masker#flips": False}
 #: What a recipe is: a folder of configs/recipes (``None``: the default), and overrides of single stages.
 RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
-    "default": (None, {}),
+    "default": (None, {"evaluate": FUSED}),
     "fully_supervised": ("fully_supervised", {}),
-    "hierarchical": ("hierarchical", {"evaluate": {"layers": ["fused"], "masker#flips": False}}),
+    "grad_cam": ("grad_cam", {}),
     # of these two the maps are the method
     "histosegnet": ("histosegnet", {"evaluate": {"masker#flips": True}}),
-    "sshr": ("sshr", {"evaluate": {"layers": ["fused"], "masker#flips": True}}),
+    "sshr": ("sshr", {"evaluate": {**FUSED, "masker#flips": True}}),
     "sc_cam": ("sc_cam", {}),
     "wsss_tissue": ("wsss_tissue", {}),
     # ablations of the default, and of the paper's method
-    "default, no self-training": (None, {"train": {"self_training#weight": 0.0}}),
+    "default, no Grad-CAM": (
+        None,
+        {"generate_pseudo_masks": {"layers": ["fused"], "consensus": [1.0]}, "evaluate": FUSED},
+    ),
     "default, no consensus": (
         None,
-        {"train": {"layers": ["stage4", "stage5", "stage6"], "layer_weights": [0.2, 0.2, 0.6]}},
+        {"train": {"layers": ["gradcam_stage4", "gradcam_stage5", "fused"], "layer_weights": [0.2, 0.2, 0.6]}, "evaluate": FUSED},
     ),
-    "default, no CutMix": (None, {"train": {"cutmix": 0.0}}),
+    "default, no CutMix": (None, {"train": {"cutmix": 0.0}, "evaluate": FUSED}),
+    "default, no self-training": (None, {"train": {"self_training#weight": 0.0}, "evaluate": FUSED}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (
         "wsss_tissue",

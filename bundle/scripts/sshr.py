@@ -9,16 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from .cam import upsample
+from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
 from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
+from .pda import ProgressiveDropoutAttention
 from .pseudo_masks import PseudoMasker
 
-__all__ = ["FUSED", "HierarchicalClassifier", "HierarchicalMasker", "PerScaleLoss", "Rectification"]
+__all__ = ["FUSED", "GRAD_CAM", "HierarchicalClassifier", "HierarchicalMasker", "PerScaleLoss", "Rectification"]
 
 #: Name of the weighted sum of all depths among the layers of a :class:`HierarchicalMasker`.
 FUSED = "fused"
+#: What the names of its Grad-CAM layers begin with.
+GRAD_CAM = "gradcam_"
 
 
 class Rectification(nn.Module):
@@ -59,6 +62,7 @@ class HierarchicalClassifier(TissueClassifier):
         reduction: see :class:`Rectification`.
         kernel: see :class:`Rectification`.
         dropout: share of channels dropped before the class heads in training.
+        pda: progressive dropout attention before the deepest class head, see :class:`~.classifier.TissueClassifier`.
 
     Raises:
         ValueError: fewer than two layers, an unknown one, or weights that do not fit.
@@ -73,13 +77,14 @@ class HierarchicalClassifier(TissueClassifier):
         reduction: int = 8,
         kernel: int = 15,
         dropout: float = 0.5,
+        pda: ProgressiveDropoutAttention | None = None,
     ) -> None:
         if len(layers) < 2 or len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
             raise ValueError(
                 f"expected two layers or more and a non-negative weight for each, found {list(layers)}, {list(weights)}"
             )
         extractor.check_layers(layers)
-        super().__init__(extractor, num_classes, layers[-1], dropout)
+        super().__init__(extractor, num_classes, layers[-1], dropout, pda)
         self.depths = tuple(layers)
         self.weights = tuple(w / sum(weights) for w in weights)
         channels = [extractor.channels[name] for name in layers]
@@ -104,9 +109,10 @@ class HierarchicalClassifier(TissueClassifier):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of every depth ``(N, S, C)`` in training, their weighted mean ``(N, C)`` in evaluation, for images
         ``(N, 3, H, W)`` float in ``[0, 1]``."""
-        heads = [*self.heads, self.class_head]
-        pooled = [self.dropout(f).mean(dim=(2, 3), keepdim=True) for f in self.features(image)]
-        logits = torch.stack([head(p).flatten(1) for head, p in zip(heads, pooled, strict=True)], dim=1)
+        *shallow, deepest = self.features(image)
+        pooled = [self.dropout(f).mean(dim=(2, 3), keepdim=True) for f in shallow]
+        each = [head(p).flatten(1) for head, p in zip(self.heads, pooled, strict=True)]
+        logits = torch.stack([*each, self.head(deepest)], dim=1)
         return logits if self.training else torch.einsum("nsc,s->nc", logits, logits.new_tensor(self.weights))
 
 
@@ -120,21 +126,37 @@ class PerScaleLoss(nn.Module):
 
 
 class HierarchicalMasker(PseudoMasker):
-    """Pseudo masks from a :class:`HierarchicalClassifier`: of each depth by its name, and of their weighted sum by
-    ``"fused"``. Maps are positive and divided by their maximum before they are summed."""
+    """Pseudo masks from a :class:`HierarchicalClassifier`, of three kinds of layers.
+
+    A depth's name stands for the map of its class head, ``"fused"`` for the weighted sum of these; they are positive and
+    divided by their maximum, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit at a layer of the
+    extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what the extractor had before.
+    """
+
+    classifier: HierarchicalClassifier
 
     def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
-        known = [*classifier.depths, FUSED]
+        names = classifier.extractor.layers
+        reached = names[: names.index(classifier.layer) + 1]
+        known = [*classifier.depths, FUSED, *(GRAD_CAM + name for name in reached)]
         unknown = [name for name in layers if name not in known]
         if unknown:
             raise ValueError(f"no maps of {unknown}; there are {known}")
 
-    @torch.no_grad()
     def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Maps in [0, 1] at the size of the image."""
+        """Maps of the heads in [0, 1] at the size of the image, raw Grad-CAM at the size of its layer."""
+        gradient = [name.removeprefix(GRAD_CAM) for name in self.layers if name.startswith(GRAD_CAM)]
+        maps = self._head_maps(image, present) if len(gradient) < len(self.layers) else {}
+        if gradient:
+            cams, _ = grad_cam(self.classifier, image, gradient, present, contrast=not self.balance)
+            maps.update({GRAD_CAM + name: cam for name, cam in cams.items()})
+        return {layer: maps[layer] for layer in self.layers}
+
+    @torch.no_grad()
+    def _head_maps(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
         maps: dict[str, Any] = {}
         for name, cam in self.classifier.cams(image).items():
             cam = upsample(cam, image.shape[-2:]).relu() * present[:, :, None, None]
             maps[name] = cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
         maps[FUSED] = sum(w * maps[name] for w, name in zip(self.classifier.weights, self.classifier.depths, strict=True))
-        return {layer: maps[layer] for layer in self.layers}
+        return maps
