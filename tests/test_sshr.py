@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scripts.cam import upsample
+from scripts.cam import grad_cam, upsample
 from scripts.facts import DatasetFacts
+from scripts.pda import ProgressiveDropoutAttention
 from scripts.sshr import HierarchicalClassifier, HierarchicalMasker, PerScaleLoss, Rectification
 from tiny import TinyExtractor
 
@@ -79,6 +80,37 @@ def test_the_fused_map_is_the_weighted_sum_of_maps_in_one():
     assert (masks == 1).all() and masks.shape == (1, 3, 16, 16)
 
 
+def test_grad_cam_of_the_deepest_logit_beside_the_maps_of_the_heads():
+    classifier, image = _classifier(), torch.rand(2, 3, 32, 24)
+    present = torch.tensor([[True, True, False], [True, True, True]])
+    masker = HierarchicalMasker(classifier, ["gradcam_b", "fused", "gradcam_c"], FACTS)
+    maps = masker.maps(image, present)
+    expected, _ = grad_cam(classifier, image, ["b", "c"], present, contrast=True)
+    for name in ("b", "c"):
+        torch.testing.assert_close(maps[f"gradcam_{name}"], upsample(expected[name], (32, 24)))
+    alone = HierarchicalMasker(classifier, ["fused"], FACTS).maps(image, present)
+    torch.testing.assert_close(maps["fused"], alone["fused"])
+    balanced = HierarchicalMasker(classifier, ["gradcam_b"], FACTS, balance=True).maps(image, present)["gradcam_b"]
+    raw, _ = grad_cam(classifier, image, ["b"], present)
+    raw = upsample(raw["b"], (32, 24))
+    torch.testing.assert_close(balanced, raw / raw.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6))
+
+
+def test_progressive_dropout_attention_acts_before_the_deepest_head():
+    torch.manual_seed(0)
+    pda = ProgressiveDropoutAttention(coefficient=0.5, enabled=True)
+    classifier = _classifier(dropout=0.0, pda=pda)
+    image = torch.rand(2, 3, 32, 32)
+    plain = classifier.cams(image)
+    classifier.train()
+    classifier.extractor.eval()  # batch statistics would differ
+    logits = classifier(image)
+    torch.testing.assert_close(logits[:, 0], plain["b"].mean(dim=(2, 3)))
+    attended = pda(classifier.features(image)[-1], classifier.class_head.weight)
+    torch.testing.assert_close(logits[:, 1], classifier.class_head(attended).mean(dim=(2, 3)))
+    assert not torch.allclose(logits[:, 1], plain["c"].mean(dim=(2, 3)))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"weights": [1]}, "weight for each"), ({"weights": [0, 0]}, "weight"), ({"weights": [2, -1]}, "weight")],
@@ -89,7 +121,8 @@ def test_weights_that_do_not_fit(settings, message):
 
 
 def test_unknown_layers_are_refused():
-    with pytest.raises(ValueError, match=r"\['a'\].*'fused'"):
-        HierarchicalMasker(_classifier(), ["a"], FACTS)
+    for name in ("a", "gradcam_x", "gradcam_fused"):
+        with pytest.raises(ValueError, match=rf"\['{name}'\].*'fused', 'gradcam_a'"):
+            HierarchicalMasker(_classifier(), [name], FACTS)
     with pytest.raises(ValueError, match="no layer"):
         HierarchicalClassifier(TinyExtractor(), 3, ["b", "x"], [1, 1])

@@ -1,8 +1,9 @@
-"""One pseudo mask from several: patches that overlap in their region see the same tissue, and so do the depths."""
+"""One pseudo mask from several, and how sure it is: patches that overlap see the same tissue, and so do all layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,30 +14,71 @@ from tqdm import tqdm
 from .facts import DatasetFacts
 from .images import read_mask, write_mask
 
-__all__ = ["CONSENSUS", "check_votes", "overlapping", "vote", "write_consensus"]
+__all__ = ["CERTAIN", "CONSENSUS", "Consensus", "overlapping", "vote", "write_consensus"]
 
-#: Name of the layer that holds the consensus.
+#: Name of the layer that holds the consensus,
 CONSENSUS = "consensus"
+#: and of the one that holds only what of it is certain.
+CERTAIN = "certain"
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """How pseudo masks vote.
+
+    Args:
+        weights: weight of each layer's votes.
+        majority: share of the votes in [0, 1] from which on a pixel's class is certain; ``None``: no layer of what is.
+
+    Raises:
+        ValueError: a negative weight, or no positive one; a share out of range.
+    """
+
+    weights: Sequence[float]
+    majority: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
+            raise ValueError(f"consensus: expected non-negative weights with a positive sum, found {list(self.weights)}")
+        if self.majority is not None and not 0 <= self.majority <= 1:
+            raise ValueError(f"consensus: expected a majority in [0, 1], found {self.majority}")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that hold its result."""
+        return (CONSENSUS,) if self.majority is None else (CERTAIN, CONSENSUS)
+
+    def check(self, layers: Sequence[str]) -> None:
+        """Refuse layers that the weights do not fit.
+
+        Raises:
+            ValueError: not as many layers as weights.
+        """
+        if len(self.weights) != len(layers):
+            raise ValueError(
+                f"consensus: expected a non-negative weight for each of {list(layers)}, found {list(self.weights)}"
+            )
 
 
 def vote(
     masks: Sequence[tuple[np.ndarray, tuple[int, int]]], weights: Sequence[float], present: Sequence[int], white_value: int
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Consensus of a patch's pseudo masks with those of the patches that overlap it.
 
-    Every mask votes for its classes with the weight of its depth, most in the middle of its patch, where the class
+    Every mask votes for its classes with the weight of its layer, most in the middle of its patch, where the class
     activation maps see tissue on all sides, and least at the border (a Gaussian whose standard deviation is a quarter of the
     patch's side). Classes that the patch's own label does not name cannot win.
 
     Args:
         masks: label maps ``(L, H, W)`` of each patch with its offset (y, x) in px from the first one, which is the patch
             itself; all of one size.
-        weights: weight of each of the L depths.
+        weights: weight of each of the L layers.
         present: image-level label of the patch, one value per class.
-        white_value: value of white background; it stays where the patch's deepest mask has it.
+        white_value: value of white background; it stays where the patch's last mask has it.
 
     Returns:
-        ``(H, W)`` uint8.
+        ``(H, W)`` uint8, and the share of the votes for the patch's own classes that the winner has, ``(H, W)`` float32 in
+        [0, 1]; 0 without a vote.
     """
     own = masks[0][0]
     height, width = own.shape[1:]
@@ -48,8 +90,11 @@ def vote(
         for k in np.flatnonzero(present):
             for weight, layer in zip(weights, mask, strict=True):
                 votes[k][here] += weight * window[there] * (layer[there] == k)
-    votes[~np.asarray(present, bool)] = -1
-    return np.where(own[-1] == white_value, white_value, votes.argmax(axis=0)).astype(np.uint8)
+    own_classes = np.flatnonzero(present)
+    winner = own_classes[votes[own_classes].argmax(axis=0)]
+    most, total = votes[own_classes].max(axis=0), votes[own_classes].sum(axis=0)
+    share = np.divide(most, total, out=np.zeros_like(total), where=total > 0)
+    return np.where(own[-1] == white_value, white_value, winner).astype(np.uint8), share
 
 
 def overlapping(
@@ -76,38 +121,31 @@ def overlapping(
         yield entry, found
 
 
-def check_votes(layers: Sequence[str], weights: Sequence[float]) -> None:
-    """Refuse weights that do not fit the layers.
-
-    Raises:
-        ValueError: not a non-negative number for each layer, or all are zero.
-    """
-    if len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0:
-        raise ValueError(f"consensus: expected a non-negative weight for each of {list(layers)}, found {list(weights)}")
-
-
 def write_consensus(
     entries: Sequence[Mapping[str, Any]],
     folder: str | Path,
     layers: Sequence[str],
-    weights: Sequence[float],
+    consensus: Consensus,
     facts: DatasetFacts,
     progress: bool = True,
 ) -> None:
     """Write the :func:`vote` of every patch to ``<folder>/consensus/<name>.png``; those that are there are left.
 
+    With a majority, ``<folder>/certain/<name>.png`` has the same, but white background where the winner does not reach it:
+    what learns from it does without these pixels.
+
     Args:
         entries: datalist entries with ``label`` and ``name``, and with ``group`` and ``position`` where known.
         folder: folder of the pseudo masks of all layers.
         layers: its layers, shallow to deep.
-        weights: weight of each.
+        consensus: how they vote.
         facts: facts of the dataset.
         progress: whether to show a progress bar.
 
     Raises:
         ValueError: weights that do not fit the layers.
     """
-    check_votes(layers, weights)
+    consensus.check(layers)
     folder = Path(folder)
 
     @lru_cache(maxsize=512)
@@ -120,10 +158,13 @@ def write_consensus(
     for size, alike in sizes.items():
         neighbours = overlapping(alike, size)
         for entry, others in tqdm(neighbours, desc="consensus", total=len(alike), disable=not progress, leave=False):
-            path = folder / CONSENSUS / f"{entry['name']}.png"
-            if not path.is_file():
+            paths = [folder / layer / f"{entry['name']}.png" for layer in consensus.layers]
+            if not all(path.is_file() for path in paths):
                 masks = [(read(other["name"]), offset) for other, offset in others]
-                write_mask(path, vote(masks, weights, entry["label"], facts.white_value), facts)
+                mask, share = vote(masks, consensus.weights, entry["label"], facts.white_value)
+                write_mask(paths[-1], mask, facts)
+                if consensus.majority is not None:
+                    write_mask(paths[0], np.where(share < consensus.majority, facts.white_value, mask).astype(np.uint8), facts)
 
 
 def _placed(entry: Mapping[str, Any]) -> bool:

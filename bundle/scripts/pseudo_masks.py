@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .atomic import discard_unfinished, write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
-from .consensus import CONSENSUS, check_votes, write_consensus
+from .consensus import CERTAIN, Consensus, write_consensus
 from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
@@ -144,7 +144,7 @@ def generate_pseudo_masks(
     batch_size: int = 16,
     progress: bool = True,
     num_workers: int = 2,
-    consensus: Sequence[float] | None = None,
+    consensus: Consensus | Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
@@ -160,8 +160,8 @@ def generate_pseudo_masks(
         batch_size: patches per forward pass.
         progress: whether to show progress bars.
         num_workers: threads that decode the next patches and write the last masks while the network runs.
-        consensus: weight of each layer's votes; a further layer ``consensus`` then holds what overlapping patches and all
-            depths agree on (see :func:`~.consensus.write_consensus`).
+        consensus: how the layers vote, or the weights of their votes alone; further layers then hold what overlapping
+            patches and all layers agree on (see :func:`~.consensus.write_consensus`).
 
     Returns:
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
@@ -172,9 +172,10 @@ def generate_pseudo_masks(
     folder = Path(folder)
     if not entries:
         raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
-    if consensus:
-        check_votes(masker.layers, consensus)
-    layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
+    votes = consensus if consensus is None or isinstance(consensus, Consensus) else Consensus(consensus)
+    if votes:
+        votes.check(masker.layers)
+    layers = (*masker.layers, *votes.layers) if votes else masker.layers
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
         discard_unfinished(folder / layer)
@@ -182,8 +183,8 @@ def generate_pseudo_masks(
 
     if todo:
         _run(masker, todo, folder, progress, num_workers)
-    if consensus:
-        write_consensus(entries, folder, masker.layers, consensus, masker.facts, progress)
+    if votes:
+        write_consensus(entries, folder, masker.layers, votes, masker.facts, progress)
     summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
@@ -207,7 +208,7 @@ def summarise_pseudo_masks(
 
     Returns:
         ``{"patches": n, "pixels": {layer: {class: px}}, "agreement": {"a/b": share of pixels}, "scores": {layer:
-        scores}}``; ``scores`` is empty without true masks.
+        scores}}``; ``scores`` is empty without true masks, and those of the layer ``certain`` are of the pixels that it keeps.
     """
     pixels = {layer: np.zeros(facts.num_classes + 1, np.int64) for layer in layers}
     agreement = {pair: [0, 0] for pair in combinations(range(len(layers)), 2)}
@@ -220,7 +221,8 @@ def summarise_pseudo_masks(
         for layer, mask in zip(layers, masks, strict=True):
             pixels[layer] += np.bincount(mask.ravel(), minlength=facts.num_classes + 1)[: facts.num_classes + 1]
             if truth is not None:
-                matrices[layer].update(mask, truth)
+                # what is not certain has no class to score
+                matrices[layer].update(mask, truth if layer != CERTAIN else np.where(mask < facts.num_classes, truth, 255))
         for first, second in agreement:
             agreement[first, second][0] += int((masks[first] == masks[second]).sum())
             agreement[first, second][1] += masks[first].size
