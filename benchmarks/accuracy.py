@@ -45,7 +45,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "sc_cam": ("sc_cam", {}),
     "wsss_tissue": ("wsss_tissue", {}),
     # ablations of the default, and of the paper's method
-    "default, uncertain pixels too": (None, {"train": {"layer_weights": [0.0, 1.0]}, "evaluate": FUSED}),
+    "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no consensus": (
         None,
         {"train": {"layers": ["gradcam_stage4", "gradcam_stage5", "fused"], "layer_weights": [0.2, 0.2, 0.6]}, "evaluate": FUSED},

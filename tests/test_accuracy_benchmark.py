@@ -68,13 +68,14 @@ def test_recipes_share_what_they_should():
         recipe, own = accuracy.RECIPES[name]
         return {stage: accuracy._key(stage, recipe, own.get(stage, {})) for stage in accuracy.OUTPUTS}
 
-    default = keys("default")
-    assert keys("fully_supervised") == default
-    assert keys("histosegnet")["train_classifier"] == default["train_classifier"]
+    plain = keys("grad_cam")
+    assert keys("fully_supervised") == plain
+    assert keys("histosegnet")["train_classifier"] == plain["train_classifier"]
+    assert keys("default, no CutMix") == keys("default") != plain
     for name in ("histosegnet", "sc_cam", "sshr"):
-        assert keys(name)["generate_pseudo_masks"] != default["generate_pseudo_masks"], name
+        assert keys(name)["generate_pseudo_masks"] != plain["generate_pseudo_masks"], name
     for name in ("sc_cam", "sshr"):
-        assert keys(name)["train_classifier"] != default["train_classifier"], name
+        assert keys(name)["train_classifier"] != plain["train_classifier"], name
     assert keys("wsss_tissue, one depth")["train_classifier"] == keys("wsss_tissue")["train_classifier"]
 
 

@@ -17,7 +17,7 @@ from scripts.images import write_image, write_mask
 from scripts.pseudo_masks import pseudo_mask_paths
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
-LAYERS = ("stage4", "stage5", "stage6")
+LAYERS = ("gradcam_stage4", "gradcam_stage5", "fused")
 
 
 @pytest.fixture
@@ -62,15 +62,17 @@ def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
 
 
 def _weights(folder):
-    from scripts.classifier import TissueClassifier
     from scripts.efficientnet import EfficientNetLite0
     from scripts.segmenter import DeepLabV3Plus
+    from scripts.sshr import HierarchicalClassifier
     from scripts.weights import save_facts
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     extractor = EfficientNetLite0(pretrained=False, last_stage="stage7")
     segmenter = DeepLabV3Plus(extractor, 3, "stage7", "stage2", channels=128, rates=(1, 2, 4))
-    torch.save(TissueClassifier(EfficientNetLite0(pretrained=False), 3).state_dict(), Path(folder) / "classifier.pt")
+    layers, weights = ("stage4", "stage5", "stage6"), (0.2, 0.2, 0.6)
+    classifier = HierarchicalClassifier(EfficientNetLite0(pretrained=False), 3, layers, weights)
+    torch.save(classifier.state_dict(), Path(folder) / "classifier.pt")
     torch.save(segmenter.state_dict(), Path(folder) / "model.pt")
     save_facts(DatasetFacts(classes=("a", "b", "c")), folder, (32, 32))
 
@@ -157,5 +159,5 @@ def test_networks_are_the_same_in_every_config():
     segmenters = [network(read[n], "network_def") for n in ("train", "evaluate", "inference")]
     assert all(c == classifiers[0] for c in classifiers)
     assert all(s == segmenters[0] for s in segmenters)
-    assert read["generate_pseudo_masks"]["layers"] == read["evaluate"]["layers"] == list(LAYERS)
+    assert read["generate_pseudo_masks"]["layers"] == list(LAYERS)
     assert read["train"]["layers"] == [CONSENSUS] and len(read["generate_pseudo_masks"]["consensus"]) == len(LAYERS)

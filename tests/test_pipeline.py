@@ -74,7 +74,7 @@ def _results(folder):
 
 
 def _same(a, b):
-    assert a[0] == b[0] and len(a[0]) == 4 * 32  # three depths and their consensus
+    assert a[0] == b[0] and len(a[0]) == 4 * 32  # three layers and their consensus
     for one, other in zip(a[1], b[1], strict=True):
         assert all(torch.equal(one[k], other[k]) for k in one)
     assert a[2] == b[2]
@@ -84,11 +84,11 @@ def test_everything_is_there(unbroken, tissue):
     out = unbroken / "out"
     scores = json.loads((out / "evaluate/metrics.json").read_text())["scores"]
     assert [m.split(" (")[0] for m in scores] == [
-        "majority class", "CAM stage4", "CAM stage5", "CAM stage6", "segmenter", "segmenter + gate",
+        "majority class", "CAM stage4", "CAM stage5", "CAM stage6", "CAM fused", "segmenter", "segmenter + gate",
     ]  # fmt: skip
     pixels = sum(int((read_mask(p) < 4).sum()) for p in sorted((tissue / "test/mask").iterdir()))
     assert all(np.sum(s["confusion"]) == pixels for s in scores.values())
-    assert len(list(csv.DictReader((out / "evaluate/metrics.csv").open()))) == 6
+    assert len(list(csv.DictReader((out / "evaluate/metrics.csv").open()))) == 7
     assert (out / "evaluate/report.html").stat().st_size > 20_000
     assert read_image(out / "evaluate/gallery.png").shape[2] == 3
     for stage in STAGES:
@@ -127,7 +127,7 @@ def test_killed_at_random_moments_ends_the_same(tmp_path, tissue, unbroken, seed
     )
     command = [sys.executable, "-c", code, str(CONFIGS / "pipeline.yaml"), settings, str(torch.get_num_threads())]
     rng = np.random.default_rng(seed)
-    marks = ["out/train_classifier/last.pt", "out/pseudo_masks/stage5", "out/train/last.pt"]
+    marks = ["out/train_classifier/last.pt", "out/pseudo_masks/fused", "out/train/last.pt"]
     for mark in marks:
         process = subprocess.Popen(command, cwd=BUNDLE_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and not (tmp_path / mark).exists():

@@ -95,7 +95,7 @@ def test_settings_of_the_published_program():
 
 COMPARED = {
     "fully_supervised": ["CAM stage4", "CAM stage5", "CAM stage6"],
-    "hierarchical": ["CAM fused"],
+    "grad_cam": ["CAM stage4", "CAM stage5", "CAM stage6"],
     "histosegnet": ["CAM stage6"],
     "sc_cam": ["CAM stage6"],
     "sshr": ["CAM fused"],
@@ -104,16 +104,15 @@ COMPARED = {
 
 
 def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
-    files = [Path(f).relative_to(CONFIGS).as_posix() for f in config_files("train", "hierarchical")]
+    files = [Path(f).relative_to(CONFIGS).as_posix() for f in config_files("train", "sc_cam")]
     assert files == [
         "train.yaml",
-        "recipes/sshr/networks.yaml",
-        "recipes/sshr/train.yaml",
-        "recipes/hierarchical/train.yaml",
+        "recipes/grad_cam/train.yaml",
+        "recipes/sc_cam/networks.yaml",
+        "recipes/sc_cam/train.yaml",
     ]
-    merged = ConfigParser.load_config_files(config_files("train", "hierarchical"))
-    default = ConfigParser.load_config_file(str(CONFIGS / "train.yaml"))
-    assert [merged[k] for k in ("layers", "cutmix")] == [default[k] for k in ("layers", "cutmix")]
+    merged = ConfigParser.load_config_files(config_files("train", "sc_cam"))
+    assert (merged["layers"], merged["cutmix"], merged["ema_epochs"]) == (["stage6"], 0.0, 0.5)
     (tmp_path / "a").mkdir()
     (tmp_path / "a/recipe.yaml").write_text(f"extends: {tmp_path / 'a'}\n")
     with pytest.raises(ValueError, match="extends itself"):
@@ -150,9 +149,9 @@ def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
     methods = [m for m in results["scores"] if m.startswith("CAM")]
     assert methods == COMPARED[recipe]
     masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
-    # full supervision shares the default's classifier and pseudo masks, whose depths also have a consensus
+    # full supervision has classifier and pseudo masks of grad_cam, whose depths have a consensus
     assert masks == {m.removeprefix("CAM ") for m in methods} | (
-        {"consensus"} if recipe in ("fully_supervised", "hierarchical") else set()
+        {"consensus"} if recipe in ("fully_supervised", "grad_cam") else set()
     )
     if recipe == "sc_cam":
         state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
@@ -162,6 +161,16 @@ def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
         assert record["state"] == "finished"
         config = ConfigParser.load_config_file(str(Path(places["output_dir"], "train/config.yaml")))
         assert config["layer_weights"] == [1.0] and "supervised_data" in config["data"]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "inference"])
+def test_weights_of_recipes_with_the_plain_classifier_are_read_by_their_own_config(name):
+    """Evaluation and inference describe the classifier that training made, with the file that the recipe has for them."""
+    files = [str(CONFIGS / f"{name}.yaml"), str(CONFIGS / f"recipes/grad_cam/{name}.yaml")]
+    described = ConfigParser.load_config_files(files)["classifier_def"]
+    for recipe in ("grad_cam", "wsss_tissue", "histosegnet", "fully_supervised"):
+        trained = ConfigParser.load_config_files(config_files("train_classifier", recipe))["network_def"]
+        assert trained["_target_"] == described["_target_"] and set(trained) - set(described) == {"dropout", "pda"}
 
 
 def test_full_supervision_needs_true_masks(tmp_path):

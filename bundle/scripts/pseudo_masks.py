@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,8 @@ from tqdm import tqdm
 from .atomic import discard_unfinished, write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
-from .consensus import CERTAIN, Consensus, write_consensus
+from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
+from .context import windows
 from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
@@ -39,6 +40,8 @@ class PseudoMasker:
         facts: facts of the dataset.
         scales: factors by which the patch is resized; maps are averaged over them.
         flips: also average over the horizontal, the vertical and the double flip.
+        context: share of a patch's side by which its maps see beyond it on every side, from the patches around it (see
+            :func:`~.context.windows`). Near a border without tissue behind it, maps are worst.
         balance: before arg-max, divide each class's map by its largest value in the patch, so that a class with weak
             logits is not swallowed by one with strong ones. The published program does not.
         device: where the networks run. On a CPU the classifier's wide 3x3 convolutions run as
@@ -54,7 +57,10 @@ class PseudoMasker:
         flips: bool = False,
         balance: bool = False,
         device: torch.device | str = "cpu",
+        context: float = 0.0,
     ) -> None:
+        if not 0 <= context <= 1:
+            raise ValueError(f"context: expected a share of the patch's side in [0, 1], found {context}")
         self.check_layers(classifier, layers)
         if not layers or not scales or min(scales) <= 0:
             raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
@@ -64,6 +70,7 @@ class PseudoMasker:
         self.scales = tuple(scales)
         self.flips = flips
         self.balance = balance
+        self.context = context
         self.device = torch.device(device)
 
     def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
@@ -78,15 +85,21 @@ class PseudoMasker:
         """Maps of one batch as it is, ``{layer: (N, C, h, w)}`` of any size; what a subclass changes to map differently."""
         return grad_cam(self.classifier, image, self.layers, present, contrast=not self.balance)[0]
 
+    def inner(self, x: torch.Tensor) -> torch.Tensor:
+        """What lies within the patches, of a batch or maps ``(..., h, w)`` that see beyond them."""
+        share = self.context / (1 + 2 * self.context)
+        top, left = (round(share * side) for side in x.shape[-2:])
+        return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left]
+
     def maps(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Class activation maps of a batch at its own size, averaged over scales and flips.
+        """Class activation maps of a batch at its patches' size, averaged over scales and flips.
 
         Args:
-            image: ``(N, 3, H, W)`` float in [0, 1].
-            present: ``(N, C)`` image-level labels.
+            image: ``(N, 3, H, W)`` float in [0, 1], with context where there is one.
+            present: ``(N, C)`` image-level labels of the patches themselves.
 
         Returns:
-            ``{layer: (N, C, H, W)}``; absent classes are zero. Without ``balance``, maps are relative to that of the
+            ``{layer: (N, C, h, w)}``, of the size of the patches; absent classes are zero. Without ``balance``, maps are relative to that of the
             patch's first present class (``contrast`` of :func:`~.cam.grad_cam`), which leaves the arg-max as it is.
         """
         image, present = image.to(self.device), present.to(self.device)
@@ -97,7 +110,7 @@ class PseudoMasker:
             scaled = image if scale == 1 else upsample(image, [max(1, round(s * scale)) for s in size])
             for axis in axes:
                 for layer, cam in self.cams(scaled.flip(axis), present).items():
-                    cam = upsample(cam, size).flip(axis)
+                    cam = self.inner(upsample(cam, size).flip(axis))
                     total[layer] = total[layer] + cam if layer in total else cam
         if self.balance:
             total = {k: cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6) for k, cam in total.items()}
@@ -107,14 +120,16 @@ class PseudoMasker:
         """Pseudo masks of a batch of equally large patches.
 
         Args:
-            images: ``(N, H, W, 3)`` uint8 RGB.
-            labels: ``(N, C)`` image-level labels, each with a present class.
+            images: ``(N, H, W, 3)`` uint8 RGB, with context where there is one.
+            labels: ``(N, C)`` image-level labels of the patches themselves, each with a present class.
 
         Returns:
-            ``(N, L, H, W)`` uint8 class indices, one map per layer; ``facts.white_value`` on white background.
+            ``(N, L, h, w)`` uint8 class indices, one map per layer, of the size of the patches; ``facts.white_value`` on white
+            background.
         """
         present = torch.as_tensor(labels, dtype=torch.bool)
-        masks = np.empty((len(images), len(self.layers), *images.shape[1:3]), np.uint8)
+        patches = self.inner(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        masks = np.empty((len(images), len(self.layers), *patches.shape[1:3]), np.uint8)
         several = np.flatnonzero(present.sum(dim=1).numpy() > 1)
         # the mask of a patch with a single class is known without a map
         masks[:] = present.int().argmax(dim=1).numpy().astype(np.uint8)[:, None, None, None]
@@ -126,7 +141,7 @@ class PseudoMasker:
                 winner = maps[layer].masked_fill(absent, float("-inf")).argmax(dim=1)
                 masks[several, index] = winner.to("cpu", torch.uint8).numpy()
         if self.facts.white_background:
-            for image, mask in zip(images, masks, strict=True):
+            for image, mask in zip(patches, masks, strict=True):
                 mask[:, white_background(image)] = self.facts.white_value
         return masks
 
@@ -144,7 +159,7 @@ def generate_pseudo_masks(
     batch_size: int = 16,
     progress: bool = True,
     num_workers: int = 2,
-    consensus: Consensus | Sequence[float] | None = None,
+    consensus: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
@@ -160,8 +175,8 @@ def generate_pseudo_masks(
         batch_size: patches per forward pass.
         progress: whether to show progress bars.
         num_workers: threads that decode the next patches and write the last masks while the network runs.
-        consensus: how the layers vote, or the weights of their votes alone; further layers then hold what overlapping
-            patches and all layers agree on (see :func:`~.consensus.write_consensus`).
+        consensus: weight of each layer's votes; a further layer ``consensus`` then holds what overlapping patches and all
+            depths agree on (see :func:`~.consensus.write_consensus`).
 
     Returns:
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
@@ -172,19 +187,20 @@ def generate_pseudo_masks(
     folder = Path(folder)
     if not entries:
         raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
-    votes = consensus if consensus is None or isinstance(consensus, Consensus) else Consensus(consensus)
-    if votes:
-        votes.check(masker.layers)
-    layers = (*masker.layers, *votes.layers) if votes else masker.layers
+    if consensus:
+        check_votes(masker.layers, consensus)
+    layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
+    if not any(is_placed(entry) for entry in entries):
+        masker.context = 0.0  # nothing is known of what surrounds a patch
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
         discard_unfinished(folder / layer)
     todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
 
     if todo:
-        _run(masker, todo, folder, progress, num_workers)
-    if votes:
-        write_consensus(entries, folder, masker.layers, votes, masker.facts, progress)
+        _run(masker, todo, entries, folder, progress, num_workers)
+    if consensus:
+        write_consensus(entries, folder, masker.layers, consensus, masker.facts, progress)
     summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
@@ -208,7 +224,7 @@ def summarise_pseudo_masks(
 
     Returns:
         ``{"patches": n, "pixels": {layer: {class: px}}, "agreement": {"a/b": share of pixels}, "scores": {layer:
-        scores}}``; ``scores`` is empty without true masks, and those of the layer ``certain`` are of the pixels that it keeps.
+        scores}}``; ``scores`` is empty without true masks.
     """
     pixels = {layer: np.zeros(facts.num_classes + 1, np.int64) for layer in layers}
     agreement = {pair: [0, 0] for pair in combinations(range(len(layers)), 2)}
@@ -221,8 +237,7 @@ def summarise_pseudo_masks(
         for layer, mask in zip(layers, masks, strict=True):
             pixels[layer] += np.bincount(mask.ravel(), minlength=facts.num_classes + 1)[: facts.num_classes + 1]
             if truth is not None:
-                # what is not certain has no class to score
-                matrices[layer].update(mask, truth if layer != CERTAIN else np.where(mask < facts.num_classes, truth, 255))
+                matrices[layer].update(mask, truth)
         for first, second in agreement:
             agreement[first, second][0] += int((masks[first] == masks[second]).sum())
             agreement[first, second][1] += masks[first].size
@@ -236,7 +251,12 @@ def summarise_pseudo_masks(
 
 
 def _run(
-    masker: PseudoMasker, batches: Sequence[Sequence[Mapping[str, Any]]], folder: Path, progress: bool, workers: int
+    masker: PseudoMasker,
+    batches: Sequence[Sequence[Mapping[str, Any]]],
+    placed: Sequence[Mapping[str, Any]],
+    folder: Path,
+    progress: bool,
+    workers: int,
 ) -> None:
     with ThreadPoolExecutor(max(1, workers)) as pool:
         writing: list[Future] = []
@@ -252,7 +272,8 @@ def _run(
         engine = Engine(step)
         if progress:
             ProgressBar(desc="pseudo masks").attach(engine)
-        engine.run(_decoded(batches, pool), max_epochs=1, epoch_length=len(batches))
+        read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
+        engine.run(_decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
         _wait(writing)
 
 
@@ -264,13 +285,15 @@ def _wait(writing: list[Future]) -> None:
 
 
 def _decoded(
-    batches: Sequence[Sequence[Mapping[str, Any]]], pool: ThreadPoolExecutor
+    batches: Sequence[Sequence[Mapping[str, Any]]],
+    pool: ThreadPoolExecutor,
+    read: Callable[[Mapping[str, Any]], np.ndarray],
 ) -> Iterator[tuple[Sequence[Mapping[str, Any]], list[np.ndarray]]]:
     """Batches of entries with their patches, the next one decoded while one is in use."""
     ahead: list[list[Future]] = []
     for index in range(len(batches)):
         for batch in batches[index + len(ahead) : index + 2]:
-            ahead.append([pool.submit(read_image, entry["image"]) for entry in batch])
+            ahead.append([pool.submit(read, entry) for entry in batch])
         yield batches[index], [future.result() for future in ahead.pop(0)]
 
 

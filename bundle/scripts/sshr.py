@@ -129,7 +129,7 @@ class HierarchicalMasker(PseudoMasker):
     """Pseudo masks from a :class:`HierarchicalClassifier`, of three kinds of layers.
 
     A depth's name stands for the map of its class head, ``"fused"`` for the weighted sum of these; they are positive and
-    divided by their maximum, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit at a layer of the
+    divided by their maximum within the patch, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit at a layer of the
     extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what the extractor had before.
     """
 
@@ -144,7 +144,7 @@ class HierarchicalMasker(PseudoMasker):
             raise ValueError(f"no maps of {unknown}; there are {known}")
 
     def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Maps of the heads in [0, 1] at the size of the image, raw Grad-CAM at the size of its layer."""
+        """Maps of the heads at the size of the image, in [0, 1] within the patch, raw Grad-CAM at the size of its layer."""
         gradient = [name.removeprefix(GRAD_CAM) for name in self.layers if name.startswith(GRAD_CAM)]
         maps = self._head_maps(image, present) if len(gradient) < len(self.layers) else {}
         if gradient:
@@ -157,6 +157,6 @@ class HierarchicalMasker(PseudoMasker):
         maps: dict[str, Any] = {}
         for name, cam in self.classifier.cams(image).items():
             cam = upsample(cam, image.shape[-2:]).relu() * present[:, :, None, None]
-            maps[name] = cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
+            maps[name] = cam / self.inner(cam).amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
         maps[FUSED] = sum(w * maps[name] for w, name in zip(self.classifier.weights, self.classifier.depths, strict=True))
         return maps
