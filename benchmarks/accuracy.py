@@ -48,7 +48,10 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no consensus": (
         None,
-        {"train": {"layers": ["gradcam_stage4", "gradcam_stage5", "fused"], "layer_weights": [0.2, 0.2, 0.6]}, "evaluate": FUSED},
+        {
+            "train": {"layers": ["gradcam_stage4", "gradcam_stage5", "fused"], "layer_weights": [0.2, 0.2, 0.6]},
+            "evaluate": FUSED,
+        },
     ),
     "default, no CutMix": (None, {"train": {"cutmix": 0.0}, "evaluate": FUSED}),
     "default, no self-training": (None, {"train": {"self_training#weight": 0.0}, "evaluate": FUSED}),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scripts.cam import upsample
 from scripts.classifier import TissueClassifier
+from scripts.context import windows
 from scripts.facts import DatasetFacts
 from scripts.images import read_mask, write_image, write_mask
 from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
@@ -153,3 +154,31 @@ def test_votes_that_do_not_fit_are_refused_before_any_mask_is_made(tmp_path, ent
 def test_nothing_to_do(tmp_path):
     with pytest.raises(ValueError, match="training section is empty"):
         generate_pseudo_masks(_masker(), [], tmp_path / "m", "f")
+
+
+def test_masks_with_context_are_those_of_the_windows(tmp_path, rng):
+    region = rng.integers(0, 150, (32, 64, 3), dtype=np.uint8)
+    placed = []
+    for x in (0, 32):
+        write_image(tmp_path / f"{x}.png", region[:, x : x + 32])
+        placed.append(
+            {"image": str(tmp_path / f"{x}.png"), "label": [1, 1, 0], "name": f"{x}", "group": "r", "position": [0, x]}
+        )
+    masker = _masker(context=0.25)
+    generate_pseudo_masks(masker, placed, tmp_path / "with", "f", progress=False)
+    expected = masker(np.stack([windows(placed, 0.25)(e) for e in placed]), np.array([e["label"] for e in placed]))
+    plain = _masker()(np.stack([region[:, :32], region[:, 32:]]), np.array([e["label"] for e in placed]))
+    assert (expected != plain).any()
+    for entry, masks in zip(placed, expected, strict=True):
+        for path, mask in zip(pseudo_mask_paths(tmp_path / "with", LAYERS, entry["name"]), masks, strict=True):
+            np.testing.assert_array_equal(read_mask(path), mask)
+    # where nothing says what surrounds a patch, it is mapped by itself
+    lone = [{k: e[k] for k in ("image", "label", "name")} for e in placed]
+    generate_pseudo_masks(_masker(context=0.25), lone, tmp_path / "without", "f", progress=False)
+    np.testing.assert_array_equal(read_mask(tmp_path / "without/b/32.png"), plain[1, 1])
+
+
+@pytest.mark.parametrize("context", [-0.1, 1.5])
+def test_context_out_of_range(context):
+    with pytest.raises(ValueError, match="context: expected a share"):
+        _masker(context=context)

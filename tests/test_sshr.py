@@ -35,7 +35,7 @@ def test_rectification_starts_as_identity_and_then_adds_gate_and_mean():
 
 def test_logits_are_the_pooled_maps_of_each_depth():
     classifier, image = _classifier(dropout=0.0), torch.rand(2, 3, 32, 32)
-    maps = classifier.cams(image)
+    maps = classifier.cams(classifier.extractor(image))
     assert list(maps) == ["b", "c"] and maps["b"].shape == (2, 3, 8, 8) and maps["c"].shape == (2, 3, 4, 4)
     pooled = torch.stack([m.mean(dim=(2, 3)) for m in maps.values()], dim=1)
     torch.testing.assert_close(classifier(image), 0.25 * pooled[:, 0] + 0.75 * pooled[:, 1])
@@ -71,7 +71,7 @@ def test_the_fused_map_is_the_weighted_sum_of_maps_in_one():
     masker = HierarchicalMasker(classifier, ["fused", "b", "c"], FACTS)
     maps = masker.maps(image, present)
     with torch.no_grad():
-        for layer, cam in classifier.cams(image).items():
+        for layer, cam in classifier.cams(classifier.extractor(image)).items():
             cam = upsample(cam, (32, 24)).relu()
             expected = cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12) * present[:, :, None, None]
             torch.testing.assert_close(maps[layer], expected)
@@ -96,17 +96,38 @@ def test_grad_cam_of_the_deepest_logit_beside_the_maps_of_the_heads():
     torch.testing.assert_close(balanced, raw / raw.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6))
 
 
+def test_with_context_the_maps_are_those_of_the_patch_and_have_their_maximum_there():
+    classifier = _classifier()
+    present = torch.tensor([[True, True, False]])
+    image = torch.rand(1, 3, 48, 36)  # a patch of 32 x 24 with a quarter of its sides around it
+    masker = HierarchicalMasker(classifier, ["b", "gradcam_b"], FACTS, context=0.25)
+    maps = masker.maps(image, present)
+    assert masker.inner(image).shape == (1, 3, 32, 24)
+    torch.testing.assert_close(masker.inner(image), image[..., 8:40, 6:30])
+    with torch.no_grad():
+        cam = upsample(classifier.cams(classifier.extractor(image))["b"], (48, 36)).relu() * present[:, :, None, None]
+    cam = cam[..., 8:40, 6:30]
+    torch.testing.assert_close(maps["b"], cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12))
+    raw, _ = grad_cam(classifier, image, ["b"], present, contrast=True)
+    torch.testing.assert_close(maps["gradcam_b"], upsample(raw["b"], (48, 36))[..., 8:40, 6:30])
+    masks = masker(np.zeros((1, 48, 36, 3), np.uint8), np.array([[0, 1, 0]]))
+    assert (masks == 1).all() and masks.shape == (1, 2, 32, 24)
+    for side in range(3, 40):  # whatever is rounded, what was added is taken away
+        odd = HierarchicalMasker(classifier, ["b"], FACTS, context=0.25)
+        assert odd.inner(torch.zeros(1, side + 2 * round(0.25 * side), 8)).shape[1] == side
+
+
 def test_progressive_dropout_attention_acts_before_the_deepest_head():
     torch.manual_seed(0)
     pda = ProgressiveDropoutAttention(coefficient=0.5, enabled=True)
     classifier = _classifier(dropout=0.0, pda=pda)
     image = torch.rand(2, 3, 32, 32)
-    plain = classifier.cams(image)
+    plain = classifier.cams(classifier.extractor(image))
     classifier.train()
     classifier.extractor.eval()  # batch statistics would differ
     logits = classifier(image)
     torch.testing.assert_close(logits[:, 0], plain["b"].mean(dim=(2, 3)))
-    attended = pda(classifier.features(image)[-1], classifier.class_head.weight)
+    attended = pda(classifier.rectify(classifier.extractor(image))[-1], classifier.class_head.weight)
     torch.testing.assert_close(logits[:, 1], classifier.class_head(attended).mean(dim=(2, 3)))
     assert not torch.allclose(logits[:, 1], plain["c"].mean(dim=(2, 3)))
 

@@ -8,7 +8,7 @@ import torch
 
 from .classifier import TissueClassifier
 
-__all__ = ["grad_cam", "upsample"]
+__all__ = ["grad_cam", "grad_cam_and_features", "upsample"]
 
 
 def grad_cam(
@@ -41,6 +41,18 @@ def grad_cam(
     Raises:
         ValueError: unknown layer, one behind the class head, or a classifier in training mode.
     """
+    cams, logits, _ = grad_cam_and_features(classifier, image, layers, present, contrast)
+    return cams, logits
+
+
+def grad_cam_and_features(
+    classifier: TissueClassifier,
+    image: torch.Tensor,
+    layers: Sequence[str],
+    present: torch.Tensor | None = None,
+    contrast: bool = False,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, dict[str, torch.Tensor]]:
+    """:func:`grad_cam`, and the extractor's feature maps ``{layer: (N, D, h, w)}`` that it comes from, detached."""
     if classifier.training:
         raise ValueError("grad_cam needs a classifier in evaluation mode: call classifier.eval()")
     extractor = classifier.extractor
@@ -76,7 +88,7 @@ def grad_cam(
                 for name, feature, gradient in zip(through, inputs, gradients, strict=True):
                     pooled = gradient[patches].mean(dim=(2, 3))
                     cams[name][patches, classes] = torch.einsum("nd,ndhw->nhw", pooled, feature.detach()[patches])
-    return cams, logits.detach()
+    return cams, logits.detach(), {name: feature.detach() for name, feature in features.items()}
 
 
 def _passes(wanted: torch.Tensor, contrast: bool) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

@@ -99,8 +99,9 @@ class PseudoMasker:
             present: ``(N, C)`` image-level labels of the patches themselves.
 
         Returns:
-            ``{layer: (N, C, h, w)}``, of the size of the patches; absent classes are zero. Without ``balance``, maps are relative to that of the
-            patch's first present class (``contrast`` of :func:`~.cam.grad_cam`), which leaves the arg-max as it is.
+            ``{layer: (N, C, h, w)}``, of the size of the patches; absent classes are zero. Without ``balance``, maps are
+            relative to that of the patch's first present class (``contrast`` of :func:`~.cam.grad_cam`), which leaves the
+            arg-max as it is.
         """
         image, present = image.to(self.device), present.to(self.device)
         size = image.shape[-2:]
@@ -124,8 +125,8 @@ class PseudoMasker:
             labels: ``(N, C)`` image-level labels of the patches themselves, each with a present class.
 
         Returns:
-            ``(N, L, h, w)`` uint8 class indices, one map per layer, of the size of the patches; ``facts.white_value`` on white
-            background.
+            ``(N, L, h, w)`` uint8 class indices, one map per layer, of the size of the patches; ``facts.white_value`` on
+            white background.
         """
         present = torch.as_tensor(labels, dtype=torch.bool)
         patches = self.inner(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()

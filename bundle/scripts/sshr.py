@@ -3,13 +3,13 @@ several depths, whose shallow features the deepest one corrects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from .cam import grad_cam, upsample
+from .cam import grad_cam_and_features, upsample
 from .classifier import TissueClassifier
 from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
@@ -93,23 +93,23 @@ class HierarchicalClassifier(TissueClassifier):
         for head in self.heads:
             nn.init.xavier_uniform_(head.weight)
 
-    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Rectified feature maps ``(N, D, h, w)`` of every depth, shallow to deep."""
-        maps = self.extractor(image)
+    def rectify(self, maps: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """Rectified feature maps ``(N, D, h, w)`` of every depth, shallow to deep, from those of the extractor."""
         deepest = maps[self.layer]
         pooled = deepest.mean(dim=(2, 3))
         inner = zip(self.rectifications, self.depths[:-1], strict=True)
         return [*(rectify(maps[name], pooled) for rectify, name in inner), deepest]
 
-    def cams(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Class activation maps ``{layer: (N, C, h, w)}``, the class heads applied to every pixel."""
+    def cams(self, maps: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Class activation maps ``{layer: (N, C, h, w)}``, the class heads applied to every pixel of the rectified feature
+        maps, from those of the extractor."""
         heads = [*self.heads, self.class_head]
-        return {name: head(f) for name, head, f in zip(self.depths, heads, self.features(image), strict=True)}
+        return {name: head(f) for name, head, f in zip(self.depths, heads, self.rectify(maps), strict=True)}
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of every depth ``(N, S, C)`` in training, their weighted mean ``(N, C)`` in evaluation, for images
         ``(N, 3, H, W)`` float in ``[0, 1]``."""
-        *shallow, deepest = self.features(image)
+        *shallow, deepest = self.rectify(self.extractor(image))
         pooled = [self.dropout(f).mean(dim=(2, 3), keepdim=True) for f in shallow]
         each = [head(p).flatten(1) for head, p in zip(self.heads, pooled, strict=True)]
         logits = torch.stack([*each, self.head(deepest)], dim=1)
@@ -129,8 +129,8 @@ class HierarchicalMasker(PseudoMasker):
     """Pseudo masks from a :class:`HierarchicalClassifier`, of three kinds of layers.
 
     A depth's name stands for the map of its class head, ``"fused"`` for the weighted sum of these; they are positive and
-    divided by their maximum within the patch, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit at a layer of the
-    extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what the extractor had before.
+    divided by their maximum within the patch, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit
+    at a layer of the extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what the extractor had before.
     """
 
     classifier: HierarchicalClassifier
@@ -146,17 +146,22 @@ class HierarchicalMasker(PseudoMasker):
     def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
         """Maps of the heads at the size of the image, in [0, 1] within the patch, raw Grad-CAM at the size of its layer."""
         gradient = [name.removeprefix(GRAD_CAM) for name in self.layers if name.startswith(GRAD_CAM)]
-        maps = self._head_maps(image, present) if len(gradient) < len(self.layers) else {}
         if gradient:
-            cams, _ = grad_cam(self.classifier, image, gradient, present, contrast=not self.balance)
-            maps.update({GRAD_CAM + name: cam for name, cam in cams.items()})
+            cams, _, features = grad_cam_and_features(self.classifier, image, gradient, present, contrast=not self.balance)
+        else:
+            with torch.no_grad():
+                cams, features = {}, self.classifier.extractor(image)
+        maps = self._head_maps(features, image.shape[-2:], present) if len(gradient) < len(self.layers) else {}
+        maps.update({GRAD_CAM + name: cam for name, cam in cams.items()})
         return {layer: maps[layer] for layer in self.layers}
 
     @torch.no_grad()
-    def _head_maps(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _head_maps(
+        self, features: Mapping[str, torch.Tensor], size: Sequence[int], present: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         maps: dict[str, Any] = {}
-        for name, cam in self.classifier.cams(image).items():
-            cam = upsample(cam, image.shape[-2:]).relu() * present[:, :, None, None]
+        for name, cam in self.classifier.cams(features).items():
+            cam = upsample(cam, size).relu() * present[:, :, None, None]
             maps[name] = cam / self.inner(cam).amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
         maps[FUSED] = sum(w * maps[name] for w, name in zip(self.classifier.weights, self.classifier.depths, strict=True))
         return maps
