@@ -104,15 +104,16 @@ COMPARED = {
 
 
 def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
-    files = [Path(f).relative_to(CONFIGS).as_posix() for f in config_files("train", "sc_cam")]
+    files = [Path(f).relative_to(CONFIGS).as_posix() for f in config_files("generate_pseudo_masks", "sc_cam")]
     assert files == [
-        "train.yaml",
-        "recipes/grad_cam/train.yaml",
+        "generate_pseudo_masks.yaml",
+        "recipes/grad_cam/generate_pseudo_masks.yaml",
         "recipes/sc_cam/networks.yaml",
-        "recipes/sc_cam/train.yaml",
+        "recipes/sc_cam/generate_pseudo_masks.yaml",
     ]
-    merged = ConfigParser.load_config_files(config_files("train", "sc_cam"))
-    assert (merged["layers"], merged["cutmix"], merged["ema_epochs"]) == (["stage6"], 0.0, 0.5)
+    merged = ConfigParser.load_config_files(config_files("generate_pseudo_masks", "sc_cam"))
+    assert (merged["layers"], merged["consensus"], merged["flips"]) == (["stage6"], None, True)
+    assert merged["masker"]["_target_"] == "scripts.pseudo_masks.PseudoMasker"
     (tmp_path / "a").mkdir()
     (tmp_path / "a/recipe.yaml").write_text(f"extends: {tmp_path / 'a'}\n")
     with pytest.raises(ValueError, match="extends itself"):

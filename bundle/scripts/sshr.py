@@ -130,7 +130,7 @@ class HierarchicalMasker(PseudoMasker):
 
     A depth's name stands for the map of its class head, ``"fused"`` for the weighted sum of these; they are positive and
     divided by their maximum within the patch, the sum after that. ``"gradcam_<layer>"`` is the Grad-CAM of the deepest logit
-    at a layer of the extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what the extractor had before.
+    at a layer of the extractor, and errs elsewhere: the heads see rectified features, Grad-CAM what comes before.
     """
 
     classifier: HierarchicalClassifier
