@@ -46,6 +46,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "wsss_tissue": ("wsss_tissue", {}),
     # ablations of the default, and of the paper's method
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
+    "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
     "default, no consensus": (
         None,
         {

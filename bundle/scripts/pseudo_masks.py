@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -22,8 +22,12 @@ from .context import windows
 from .facts import DatasetFacts
 from .images import image_size, read_image, read_mask, write_mask
 from .metrics import ConfusionMatrix
+from .shares import class_offsets, standardise
 from .white import white_background
 from .winograd import with_winograd
+
+# patches that shares are measured on, and every so manieth of their pixels
+_CALIBRATION, _THIN = 256, 4
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
 
@@ -44,6 +48,8 @@ class PseudoMasker:
             :func:`~.context.windows`). Near a border without tissue behind it, maps are worst.
         balance: before arg-max, divide each class's map by its largest value in the patch, so that a class with weak
             logits is not swallowed by one with strong ones. The published program does not.
+        share_prior: how far the share of a patch that each of its classes gets is moved towards an equal one, in [0, 1] (see
+            :func:`~.shares.class_offsets`); :meth:`calibrate` takes the measure.
         device: where the networks run. On a CPU the classifier's wide 3x3 convolutions run as
             :class:`~.winograd.WinogradConv2d`; its weights must not change while the masker is in use.
     """
@@ -58,7 +64,10 @@ class PseudoMasker:
         balance: bool = False,
         device: torch.device | str = "cpu",
         context: float = 0.0,
+        share_prior: float = 0.0,
     ) -> None:
+        if not 0 <= share_prior <= 1:
+            raise ValueError(f"share_prior: expected a number in [0, 1], found {share_prior}")
         if not 0 <= context <= 1:
             raise ValueError(f"context: expected a share of the patch's side in [0, 1], found {context}")
         self.check_layers(classifier, layers)
@@ -71,6 +80,8 @@ class PseudoMasker:
         self.flips = flips
         self.balance = balance
         self.context = context
+        self.share_prior = share_prior
+        self.offsets: dict[str, torch.Tensor] = {}
         self.device = torch.device(device)
 
     def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
@@ -117,6 +128,33 @@ class PseudoMasker:
             total = {k: cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6) for k, cam in total.items()}
         return total
 
+    def calibrate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Measure on some patches of several classes what to add to each class's maps from now on.
+
+        Args:
+            batches: images and labels as :meth:`__call__` takes them.
+        """
+        scores: dict[str, list[torch.Tensor]] = {layer: [] for layer in self.layers}
+        named: list[torch.Tensor] = []
+        for images, labels in batches:
+            present = torch.as_tensor(labels, dtype=torch.bool)
+            maps = self.maps(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, present)
+            tissue = torch.from_numpy(np.stack([~self._white(patch) for patch in self._patches(images)]))
+            named += present.unbind()
+            for layer in self.layers:
+                standard = standardise(maps[layer], present.to(self.device)).cpu()
+                thin = _THIN if min(standard.shape[-2:]) >= 8 * _THIN else 1
+                for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
+                    scores[layer].append(score[:, kept])
+        if named:
+            self.offsets = {layer: class_offsets(found, named, self.share_prior) for layer, found in scores.items()}
+
+    def _patches(self, images: np.ndarray) -> np.ndarray:
+        return self.inner(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+
+    def _white(self, patch: np.ndarray) -> np.ndarray:
+        return white_background(patch) if self.facts.white_background else np.zeros(patch.shape[:2], bool)
+
     def __call__(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Pseudo masks of a batch of equally large patches.
 
@@ -129,7 +167,7 @@ class PseudoMasker:
             white background.
         """
         present = torch.as_tensor(labels, dtype=torch.bool)
-        patches = self.inner(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        patches = self._patches(images)
         masks = np.empty((len(images), len(self.layers), *patches.shape[1:3]), np.uint8)
         several = np.flatnonzero(present.sum(dim=1).numpy() > 1)
         # the mask of a patch with a single class is known without a map
@@ -139,11 +177,14 @@ class PseudoMasker:
             maps = self.maps(batch, present[several])
             absent = ~present[several].to(self.device)[:, :, None, None]
             for index, layer in enumerate(self.layers):
-                winner = maps[layer].masked_fill(absent, float("-inf")).argmax(dim=1)
+                score = maps[layer]
+                if layer in self.offsets:
+                    score = standardise(score, ~absent[:, :, 0, 0]) + self.offsets[layer].to(score)[:, None, None]
+                winner = score.masked_fill(absent, float("-inf")).argmax(dim=1)
                 masks[several, index] = winner.to("cpu", torch.uint8).numpy()
         if self.facts.white_background:
-            for image, mask in zip(patches, masks, strict=True):
-                mask[:, white_background(image)] = self.facts.white_value
+            for patch, mask in zip(patches, masks, strict=True):
+                mask[:, self._white(patch)] = self.facts.white_value
         return masks
 
 
@@ -274,8 +315,22 @@ def _run(
         if progress:
             ProgressBar(desc="pseudo masks").attach(engine)
         read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
+        if masker.share_prior:
+            some = _batches(_some_of_several_classes(placed), 16)
+            found = tqdm(_decoded(some, pool, read), desc="shares", total=len(some), disable=not progress, leave=False)
+            masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
         engine.run(_decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
         _wait(writing)
+
+
+def _some_of_several_classes(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Up to so many patches of several classes, evenly over the entries."""
+    several = [entry for entry in entries if sum(entry["label"]) > 1]
+    return (
+        [several[i] for i in np.unique(np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int))]
+        if several
+        else []
+    )
 
 
 def _wait(writing: list[Future]) -> None:
