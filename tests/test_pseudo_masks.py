@@ -182,3 +182,31 @@ def test_masks_with_context_are_those_of_the_windows(tmp_path, rng):
 def test_context_out_of_range(context):
     with pytest.raises(ValueError, match="context: expected a share"):
         _masker(context=context)
+
+
+def test_a_share_prior_moves_the_masks_of_patches_of_several_classes_alone(tmp_path, entries):
+    """Measured on the patches themselves; an arg-max of standardised maps and offsets, whichever way the batches fall."""
+    pure = {**entries[0], "label": [1, 0, 0], "name": "pure"}
+    plain, moved = _masker(), _masker(share_prior=1.0)
+    for masker, name in ((plain, "plain"), (moved, "moved")):
+        generate_pseudo_masks(masker, [*entries, pure], tmp_path / name, "f", progress=False)
+    assert set(moved.offsets) == set(LAYERS) and not plain.offsets
+
+    def share_of_b(name, layer):  # the class that all of them have, beside one other
+        masks = [read_mask(tmp_path / name / layer / f"{e['name']}.png") for e in entries]
+        return np.mean([(m[m < FACTS.white_value] == 1).mean() for m in masks])
+
+    for layer in LAYERS:
+        assert abs(share_of_b("moved", layer) - 0.5) < max(0.05, abs(share_of_b("plain", layer) - 0.5))
+    for path in sorted((tmp_path / "plain").rglob("pure.png")):
+        assert (read_mask(path) == read_mask(tmp_path / "moved" / path.relative_to(tmp_path / "plain"))).all()
+    again = _masker(share_prior=1.0)
+    (tmp_path / "moved/c/p3.png").unlink()  # interrupted, then gone on with
+    before = {p: p.read_bytes() for p in (tmp_path / "moved").rglob("*.png")}
+    generate_pseudo_masks(again, [*entries, pure], tmp_path / "moved", "f", progress=False)
+    assert (tmp_path / "moved/c/p3.png").is_file() and all(p.read_bytes() == b for p, b in before.items())
+
+
+def test_share_prior_out_of_range():
+    with pytest.raises(ValueError, match="share_prior: expected a number"):
+        _masker(share_prior=2)

@@ -33,9 +33,9 @@ def standardise(maps: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
 def class_offsets(scores: Sequence[torch.Tensor], present: Sequence[torch.Tensor], prior: float) -> torch.Tensor:
     """What to add to each class's scores so that shares move towards equal ones.
 
-    Image-level labels do not say how much of a patch each tissue fills, and a classifier need not care: its maps may give one
-    tissue the borders of all others. Over many patches that a class shares with k - 1 others it can be expected to have
-    about 1/k. The goal for its mean share lies between the one that the maps give it and that, at ``prior``.
+    Image-level labels do not say how much of a patch each tissue fills, and a classifier need not care: its maps may give
+    one tissue the borders of all others. Over many patches that a class shares with k - 1 others it can be expected to
+    have about 1/k. The goal for its mean share lies between the one that the maps give it and that, at ``prior``.
 
     Args:
         scores: standardised maps of single patches with several classes, ``(C, P)`` for P pixels of tissue each.
