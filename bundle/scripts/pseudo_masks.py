@@ -26,7 +26,7 @@ from .shares import class_offsets, standardise
 from .white import white_background
 from .winograd import with_winograd
 
-# patches that shares are measured on, and every so manieth of their pixels
+# patches that shares are measured on, and the step between their pixels that are looked at
 _CALIBRATION, _THIN = 256, 4
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
@@ -326,11 +326,9 @@ def _run(
 def _some_of_several_classes(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Up to so many patches of several classes, evenly over the entries."""
     several = [entry for entry in entries if sum(entry["label"]) > 1]
-    return (
-        [several[i] for i in np.unique(np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int))]
-        if several
-        else []
-    )
+    if not several:
+        return []
+    return [several[i] for i in np.unique(np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int))]
 
 
 def _wait(writing: list[Future]) -> None:
