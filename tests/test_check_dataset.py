@@ -69,6 +69,7 @@ FAULTS = {
     "image not in the datalist": lambda d: write_image(d / "train/stray.png", np.zeros((16, 16, 3), np.uint8)),
     "path outside": lambda d: _edit(d, lambda c: c["training"][2].update(image="../elsewhere.png")),
     "image mode": lambda d: Image.fromarray(np.eye(16, dtype=np.uint8)).save(d / "train/2.png"),
+    "position": lambda d: _edit(d, lambda c: c["training"][1].update(position=[0, "16"])),
     "empty section": lambda d: _edit(d, lambda c: c.update(test=[])),
 }
 

@@ -26,6 +26,12 @@ def test_names_are_unique(tmp_path):
     assert not any("/" in n for n in names)
 
 
+def test_positions_are_integers(tmp_path):
+    write_datalist(tmp_path / "datalist.json", FACTS, {"test": [{"image": "p.png", "position": [0.0, 16.0]}]})
+    (entry,) = read_datalist(tmp_path, "test", ("image",))
+    assert entry["position"] == [0, 16] and all(isinstance(v, int) for v in entry["position"])
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -37,6 +43,11 @@ def test_names_are_unique(tmp_path):
         ({"training": [{"image": "p.png", "label": [1]}]}, "expected 2"),
         ({"training": [{"image": "p.png", "label": [1, 2]}]}, "0 or 1"),
         ({"training": [{"image": "../p.png", "label": [1, 0]}]}, "leaves the folder"),
+        ({"training": [{"image": "p.png", "label": [1, 0], "position": [0, 0.5]}]}, "two whole numbers"),
+        ({"training": [{"image": "p.png", "label": [1, 0], "position": ["0", "8"]}]}, "two whole numbers"),
+        ({"training": [{"image": "p.png", "label": [1, 0], "position": [0]}]}, "two whole numbers"),
+        ({"training": [{"image": "p.png", "label": [1, 0], "position": 5}]}, "two whole numbers"),
+        ({"training": [{"image": "p.png", "label": [1, 0], "group": ["r"]}]}, "found group"),
     ],
 )
 def test_faults(tmp_path, content, says):

@@ -162,6 +162,35 @@ def test_inference_on_any_size_skips_what_is_broken(unbroken, tmp_path, tissue):
     (images / "broken.png").unlink()
     _run("inference.yaml", **places, output_format="nii.gz")
     assert (out / "roi_mask.nii.gz").stat().st_mtime_ns == stamp
+    # an image that is no longer the one that was segmented
+    write_image(images / "small.png", rng.integers(0, 255, (31, 18, 3), dtype=np.uint8))
+    _run("inference.yaml", **places, output_format="nii.gz")
+    assert read_mask(out / "small_mask.nii.gz", 4).shape == (31, 18)
+    assert (out / "roi_mask.nii.gz").stat().st_mtime_ns == stamp
+
+
+def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
+    """A second run with other settings that is interrupted after one image, and continued; without the classifier."""
+    images, models = tmp_path / "images", tmp_path / "models"
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        write_image(images / f"{name}.png", rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+    models.mkdir()
+    for name in ("model.pt", "classes.json"):
+        (models / name).write_bytes((unbroken / "models" / name).read_bytes())
+    places = {"dataset_dir": str(images), "output_dir": str(tmp_path / "out"), "model_dir": str(models)}
+    _run("inference.yaml", **places, gated=False, flips=True)
+    out = tmp_path / "out/inference"
+    stamps = {name: (out / f"{name}_mask.png").stat().st_mtime_ns for name in "abc"}
+    whole = (images / "b.png").read_bytes()
+    (images / "b.png").write_bytes(whole[:200])
+    with pytest.raises(SystemExit, match="1 images were skipped"):
+        _run("inference.yaml", **places, gated=False, flips=False)
+    assert [row[0] for row in csv.reader((out / "areas.csv").open())][1:] == [str(images / n) for n in ("a.png", "c.png")]
+    (images / "b.png").write_bytes(whole)
+    _run("inference.yaml", **places, gated=False, flips=False)
+    assert all((out / f"{name}_mask.png").stat().st_mtime_ns != stamp for name, stamp in stamps.items())
+    assert len(list(csv.reader((out / "areas.csv").open()))) == 4
 
 
 def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .atomic import write_json, write_text
-from .datalist import SECTIONS, is_inside
+from .datalist import POSITION, SECTIONS, is_inside, is_position
 from .facts import DATALIST_NAME, DatasetFacts
 from .images import IMAGE_SUFFIXES, image_mode, read_image, read_mask, suffix
 
@@ -48,11 +48,11 @@ class Fault:
 def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]:
     """Read everything that a datalist names and list every fault; no fault ends the check.
 
-    Checked are: the datalist itself; each path (inside the dataset unless absolute); each image (present, readable to its
-    last byte, of the training patches' size in training, grey or colour as the first one); each mask (present, readable,
-    one value per pixel, values in range, as large as its image); each label (length, values, not all zero); classes that
-    never occur; images that stand in two sections, by content; files in the folders of the images and masks without
-    their counterpart.
+    Checked are: the datalist itself; each path (inside the dataset unless absolute); each image (present, readable to
+    its last byte, of the training patches' size in training, grey or colour as the first one); each mask (present,
+    readable, one value per pixel, values in range, as large as its image); each label (length, values, not all zero);
+    each position (two whole numbers); classes that never occur; images that stand in two sections, by content; files in
+    the folders of the images and masks without their counterpart.
 
     Args:
         dataset_dir: prepared dataset.
@@ -112,6 +112,8 @@ def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]
                     patch_size = patch_size or image.shape[:2]
                     if image.shape[:2] != patch_size:
                         add("patch size", image_path, f"{image.shape[:2]} px (H, W)", f"{patch_size} as the first patch")
+            if entry.get("position") is not None and not is_position(entry["position"]):
+                add("position", image_path, f"position {entry['position']!r}", POSITION)
             _check_label(entry, section, image_path, facts, present, add)
             _check_mask(entry, section, path.parent, image, image_path, facts, present, add)
         for k in np.flatnonzero(~present) if entries else []:

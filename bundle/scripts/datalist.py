@@ -9,10 +9,13 @@ from typing import Any
 
 from .atomic import write_json
 from .facts import DATALIST_NAME, DatasetFacts
+from .names import unique_names
 
-__all__ = ["SECTIONS", "is_inside", "read_datalist", "write_datalist"]
+__all__ = ["POSITION", "SECTIONS", "is_inside", "is_position", "read_datalist", "write_datalist"]
 
 SECTIONS = ("training", "validation", "test")
+#: What an entry's position is.
+POSITION = "two whole numbers, y and x in px of the region"
 
 
 def read_datalist(
@@ -26,7 +29,8 @@ def read_datalist(
         require: keys that every entry must have.
 
     Returns:
-        Entries with absolute paths in ``image`` and ``mask``, ``label`` as list of 0/1, and a unique ``name``.
+        Entries with absolute paths in ``image`` and ``mask``, ``label`` as list of 0/1, ``position`` as two integers, and a
+        unique ``name`` (see :func:`~.names.unique_names`).
 
     Raises:
         FileNotFoundError: no datalist.
@@ -46,7 +50,8 @@ def read_datalist(
         raise ValueError(f"{path}: expected a list under {section!r}, found {type(entries).__name__}")
     base = path.parent.resolve()
     result = [_entry(entry, base, facts, require, f"{path}: {section} entry {k}") for k, entry in enumerate(entries)]
-    _name(result)
+    for entry, name in zip(result, unique_names([entry["image"] for entry in result]), strict=True):
+        entry["name"] = name
     return result
 
 
@@ -70,7 +75,19 @@ def _entry(entry: Any, base: Path, facts: DatasetFacts, require: Sequence[str], 
         if not isinstance(label, list) or len(label) != facts.num_classes or any(v not in (0, 1) for v in label):
             raise ValueError(f"{where} ({entry.get('image')}): found label {label}, expected {facts.num_classes} of 0 or 1")
         result["label"] = [int(v) for v in label]
+    if not isinstance(entry.get("group"), (str, int, type(None))):
+        raise ValueError(f"{where} ({entry.get('image')}): found group {entry['group']!r}, expected a name")
+    if entry.get("position") is not None:
+        if not is_position(entry["position"]):
+            raise ValueError(f"{where} ({entry.get('image')}): found position {entry['position']!r}, expected {POSITION}")
+        result["position"] = [int(v) for v in entry["position"]]
     return result
+
+
+def is_position(value: Any) -> bool:
+    """Whether an entry's position is two whole numbers."""
+    numbers = isinstance(value, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    return numbers and len(value) == 2 and all(float(v).is_integer() for v in value)
 
 
 def is_inside(base: str | Path, name: str) -> bool:
@@ -82,16 +99,3 @@ def _resolve(base: Path, name: str, where: str) -> Path:
     if not is_inside(base, name):
         raise ValueError(f"{where}: {name!r} leaves the folder {base}")
     return (base / name).resolve() if not Path(name).is_absolute() else Path(name)
-
-
-def _name(entries: list[dict[str, Any]]) -> None:
-    """Give every entry a unique name for its outputs: its file's stem, with parent folders only where stems repeat."""
-    stems: dict[str, int] = {}
-    for entry in entries:
-        stem = Path(entry["image"]).stem
-        stems[stem] = stems.get(stem, 0) + 1
-    for entry in entries:
-        path = Path(entry["image"])
-        entry["name"] = (
-            path.stem if stems[path.stem] == 1 else "_".join([*path.parent.parts[-2:], path.name.replace(".", "_")])
-        )

@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from .atomic import write_json, write_text
 from .facts import DatasetFacts
 from .images import IMAGE_SUFFIXES, suffix, write_image, write_mask
+from .names import unique_names
 from .pictures import class_areas, overlay
 from .predict import label_map
 
@@ -24,12 +25,16 @@ __all__ = ["SavePredictions", "inference_entries"]
 logger = logging.getLogger(__name__)
 
 
-def inference_entries(source: str | Path | Sequence[str], done: str | Path | None = None) -> list[dict[str, Any]]:
+def inference_entries(
+    source: str | Path | Sequence[str], done: str | Path | None = None, fingerprint: str = ""
+) -> list[dict[str, Any]]:
     """List the images to segment.
 
     Args:
         source: a folder (searched with its subfolders), an image, a ``datalist.json`` (test section), or a list of images.
-        done: output folder; an image whose areas are already there is left out, so that a run can be continued.
+        done: output folder; an image whose areas are already there is left out, so that a run can be continued, unless
+            they are of another ``fingerprint``, or the file has changed since.
+        fingerprint: identifies networks and settings, as :class:`SavePredictions` has it.
 
     Returns:
         ``[{"image": path, "name": unique name, "entry": {...}}]``, sorted.
@@ -56,12 +61,11 @@ def inference_entries(source: str | Path | Sequence[str], done: str | Path | Non
             if absent
             else f"{source}: no image found, expected files {', '.join(IMAGE_SUFFIXES)}"
         )
-    names = _names(files)
-    finished = set() if done is None else {p.name.removesuffix("_areas.json") for p in Path(done).glob("*_areas.json")}
+    finished = set() if done is None else {row["made_from"] for row in _rows(done, fingerprint)}
     return [
         {"image": str(p), "entry": {"image": str(p), "name": name}}
-        for p, name in zip(files, names, strict=True)
-        if name not in finished
+        for p, name in zip(files, unique_names(files), strict=True)
+        if _state(p) not in finished
     ]
 
 
@@ -75,6 +79,7 @@ class SavePredictions:
         facts: facts of the dataset that the networks were trained on.
         output_format: ``"png"`` (palette), ``"nii.gz"`` or ``"nrrd"``.
         mpp: pixel size of the images in µm/px, if it differs from the facts'.
+        fingerprint: identifies networks and settings; results of another one in the folder are not counted.
         alpha: opacity of the overlay, in [0, 1].
     """
 
@@ -85,6 +90,7 @@ class SavePredictions:
         output_format: str = "png",
         mpp: float | None = None,
         alpha: float = 0.4,
+        fingerprint: str = "",
     ) -> None:
         if output_format not in ("png", "nii.gz", "nrrd"):
             raise ValueError(f"output_format: expected png, nii.gz or nrrd, found {output_format!r}")
@@ -93,6 +99,7 @@ class SavePredictions:
         self.output_format = output_format
         self.mpp = mpp
         self.alpha = alpha
+        self.fingerprint = fingerprint
         self.faults: list[str] = []
 
     def attach(self, engine: Engine) -> None:
@@ -112,15 +119,16 @@ class SavePredictions:
             write_mask(f"{target}_mask.{self.output_format}", mask, self.facts, self.mpp)
             write_image(f"{target}_overlay.png", overlay(image, mask, self.facts, alpha=self.alpha))
             areas = class_areas(mask, self.facts, self.mpp)
-            write_json(f"{target}_areas.json", {"image": entry["image"], "areas": areas})
+            made = {"made_from": _state(entry["image"]), "fingerprint": self.fingerprint}
+            write_json(f"{target}_areas.json", {"image": entry["image"], "areas": areas, **made})
 
     def finish(self) -> dict[str, Any]:
-        """Write ``areas.csv`` over all images in the folder, and end with an error if an image was skipped.
+        """Write ``areas.csv`` over all images segmented with this fingerprint, and end with an error if one was skipped.
 
         Raises:
             SystemExit: images were skipped; all others are done.
         """
-        rows = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(self.folder.glob("*_areas.json"))]
+        rows = _rows(self.folder, self.fingerprint)
         columns = sorted({f"{c} {k}" for row in rows for c, v in row["areas"].items() for k in v})
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -135,9 +143,20 @@ class SavePredictions:
         return {"images": len(rows)}
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    """Stems, with the suffix or the parent folder added where two files share one."""
-    stems = [p.name[: len(p.name) - len(suffix(p))] for p in files]
-    full = [p.name.replace(".", "_") for p in files]
-    names = [s if stems.count(s) == 1 else f for s, f in zip(stems, full, strict=True)]
-    return [n if names.count(n) == 1 else f"{p.parent.name}_{n}" for n, p in zip(names, files, strict=True)]
+def _rows(folder: str | Path, fingerprint: str) -> list[dict[str, Any]]:
+    """The areas of the images that were segmented with a fingerprint, by name."""
+    rows = []
+    for path in sorted(Path(folder).glob("*_areas.json")):
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            continue  # not ours, or damaged: the image is segmented again
+        if isinstance(row, dict) and row.get("fingerprint") == fingerprint and "made_from" in row and "areas" in row:
+            rows.append(row)
+    return rows
+
+
+def _state(path: str | Path) -> str:
+    """Tells whether a file is still the one that it was."""
+    stat = Path(path).stat()
+    return f"{Path(path).absolute()}: {stat.st_size} bytes, {stat.st_mtime_ns} ns"
