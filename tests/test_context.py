@@ -35,6 +35,18 @@ def test_a_window_is_the_region_where_patches_show_it(tmp_path, region, step):
         np.testing.assert_array_equal(window[top : top + part.shape[0], left : left + part.shape[1]], part)
 
 
+def test_patches_that_are_not_square_see_as_far_as_their_context(tmp_path, rng):
+    """Patches of 8 x 32 px with a gap of 12 px: half a side is 4 px up and 16 px to the left, of which 4 are known."""
+    region, entries = rng.integers(0, 256, (8, 76, 3), dtype=np.uint8), []
+    for x in (0, 44):
+        write_image(tmp_path / f"{x}.png", region[:, x : x + 32])
+        entries.append({"image": str(tmp_path / f"{x}.png"), "name": str(x), "group": "r", "position": [0, x]})
+    window = windows(entries, 0.5)(entries[1])
+    assert window.shape == (16, 64, 3)
+    np.testing.assert_array_equal(window[4:12, :4], region[:, 28:32])
+    np.testing.assert_array_equal(window[4:12, 4:16], region[:, 44:56][:, ::-1])
+
+
 def test_where_nothing_is_known_the_patch_is_mirrored(tmp_path, region):
     (one,) = _cut(tmp_path, region, [(0, 0)])
     lone = {k: one[k] for k in ("image", "name")}

@@ -62,3 +62,11 @@ def test_the_field_follows_the_colours():
     assert plain[3, 1] == 1
     smooth = Evidence(classifier, ["c"], FACTS, crf={"radius": 3, "dilation": 1})(image, label)[0, 0]
     assert (smooth[:, :4] == 0).all() and (smooth[:, 4:] == 1).all()
+
+
+def test_with_context_the_field_sees_the_patch_alone():
+    torch.manual_seed(0)
+    classifier = TissueClassifier(TinyExtractor(), 3).eval()
+    masker = HistoSegNetMasker(classifier, ["c"], FACTS, crf={"radius": 2, "dilation": 1, "iterations": 2}, context=0.25)
+    maps = masker.maps(torch.rand(1, 3, 24, 24), torch.ones(1, 3, dtype=torch.bool))
+    assert maps["c"].shape == (1, 3, 16, 16)

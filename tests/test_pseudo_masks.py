@@ -10,7 +10,7 @@ from scripts.classifier import TissueClassifier
 from scripts.context import windows
 from scripts.facts import DatasetFacts
 from scripts.images import read_mask, write_image, write_mask
-from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
+from scripts.pseudo_masks import PseudoMasker, _some_of_several_classes, generate_pseudo_masks, pseudo_mask_paths
 from tiny import TinyExtractor
 
 FACTS = DatasetFacts(classes=("a", "b", "c"), white_background=True)
@@ -156,6 +156,16 @@ def test_nothing_to_do(tmp_path):
         generate_pseudo_masks(_masker(), [], tmp_path / "m", "f")
 
 
+def test_bad_patches_are_named_before_any_mask_is_made(tmp_path, entries):
+    bare = [*entries, {**entries[0], "label": [0, 0, 0]}]
+    with pytest.raises(ValueError, match=r"\.png: found the label \[0, 0, 0\], expected at least one class"):
+        generate_pseudo_masks(_masker(), bare, tmp_path / "m", "f")
+    write_mask(tmp_path / "truth.png", np.zeros((9, 7)), FACTS)
+    with pytest.raises(ValueError, match=r"truth\.png: found \(9, 7\) px \(H, W\), expected its patch's"):
+        generate_pseudo_masks(_masker(), [{**entries[0], "mask": str(tmp_path / "truth.png")}], tmp_path / "m", "f")
+    assert not (tmp_path / "m").exists()
+
+
 def test_masks_with_context_are_those_of_the_windows(tmp_path, rng):
     region = rng.integers(0, 150, (32, 64, 3), dtype=np.uint8)
     placed = []
@@ -174,8 +184,10 @@ def test_masks_with_context_are_those_of_the_windows(tmp_path, rng):
             np.testing.assert_array_equal(read_mask(path), mask)
     # where nothing says what surrounds a patch, it is mapped by itself
     lone = [{k: e[k] for k in ("image", "label", "name")} for e in placed]
-    generate_pseudo_masks(_masker(context=0.25), lone, tmp_path / "without", "f", progress=False)
+    masker = _masker(context=0.25)
+    generate_pseudo_masks(masker, lone, tmp_path / "without", "f", progress=False)
     np.testing.assert_array_equal(read_mask(tmp_path / "without/b/32.png"), plain[1, 1])
+    assert masker.context == 0.25
 
 
 @pytest.mark.parametrize("context", [-0.1, 1.5])
@@ -205,6 +217,16 @@ def test_a_share_prior_moves_the_masks_of_patches_of_several_classes_alone(tmp_p
     before = {p: p.read_bytes() for p in (tmp_path / "moved").rglob("*.png")}
     generate_pseudo_masks(again, [*entries, pure], tmp_path / "moved", "f", progress=False)
     assert (tmp_path / "moved/c/p3.png").is_file() and all(p.read_bytes() == b for p, b in before.items())
+
+
+def test_shares_of_a_rare_class_are_measured_on_all_of_its_patches():
+    labels = [[1, 0, 0]] * 5 + [[1, 1, 0]] * 3000 + [[1, 0, 1]] * 3 + [[1, 1, 0]] * 3000
+    entries = [{"name": k, "label": label} for k, label in enumerate(labels)]
+    found = [e["name"] for e in _some_of_several_classes(entries)]
+    assert {3005, 3006, 3007} <= set(found) and min(found) == 5 and max(found) == len(labels) - 1
+    assert found == sorted(set(found)) and 256 < len(found) <= 3 * 256
+    assert _some_of_several_classes(entries[:5]) == []
+    assert len(_some_of_several_classes(entries[5:15])) == 10
 
 
 def test_share_prior_out_of_range():

@@ -48,3 +48,21 @@ def test_a_class_of_three_may_expect_a_third_and_one_that_shares_nothing_is_left
     won = torch.stack([(s + offsets[:, None])[:3].argmax(dim=0) for s in scores])
     shares = [(won == k).float().mean().item() for k in range(3)]
     assert shares == pytest.approx([1 / 3] * 3, abs=0.01) and offsets[3] == 0
+
+
+@pytest.mark.parametrize("patches", [1, 16, 32])
+def test_few_patches_say_less(patches):
+    scores = _scores([0.8, 0.0])
+    few, present = scores[:patches], [torch.tensor([1, 1])] * patches
+    before = _share(few, torch.zeros(2))
+    expected = before + patches / 32 * (0.5 - before)
+    assert _share(few, class_offsets(few, present, 1.0)) == pytest.approx(expected, abs=0.02)
+
+
+def test_patches_without_tissue_say_nothing():
+    scores = _scores([0.8, 0.0])
+    present = [torch.tensor([1, 1])] * len(scores)
+    white = [torch.empty(2, 0)] * len(scores)
+    expected = class_offsets(scores, present, 1.0)
+    assert torch.equal(class_offsets([*scores, *white], [*present, *present], 1.0), expected) and expected[0] < 0
+    assert torch.equal(class_offsets(white, present, 1.0), torch.zeros(2))

@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .facts import DatasetFacts
-from .images import read_mask, write_mask
+from .images import image_size, read_mask, write_mask
 
-__all__ = ["CONSENSUS", "check_votes", "is_placed", "overlapping", "vote", "write_consensus"]
+__all__ = ["CONSENSUS", "cache_size", "check_votes", "is_placed", "overlapping", "vote", "write_consensus"]
 
 #: Name of the layer that holds the consensus.
 CONSENSUS = "consensus"
@@ -53,16 +53,16 @@ def vote(
 
 
 def overlapping(
-    entries: Sequence[Mapping[str, Any]], size: Sequence[int], reach: int = 0
+    entries: Sequence[Mapping[str, Any]], size: Sequence[int], reach: Sequence[int] = (0, 0)
 ) -> Iterator[tuple[Mapping[str, Any], list[tuple[Mapping[str, Any], tuple[int, int]]]]]:
     """Each entry with itself and all that overlap it, or come nearer than ``reach``, and their offsets (y, x) in px.
 
     Args:
         entries: datalist entries. Those with a ``position`` (y, x), in px of the region that ``group`` names, can overlap.
         size: (height, width) of the patches in px.
-        reach: px; no more than a patch's shorter side.
+        reach: (y, x) in px, each no more than the patch's side.
     """
-    near = range(-1, 2) if not reach else range(-2, 3)
+    near = range(-2, 3) if any(reach) else range(-1, 2)
     cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for entry in filter(is_placed, entries):
         cells.setdefault(_cell(entry, size), []).append(entry)
@@ -73,7 +73,7 @@ def overlapping(
             around = [(group, row + i, column + j) for i in near for j in near]
             for other in (e for cell in around for e in cells.get(cell, ()) if e is not entry):
                 offset = tuple(b - a for a, b in zip(entry["position"], other["position"], strict=True))
-                if all(abs(o) < s + reach for o, s in zip(offset, size, strict=True)):
+                if all(abs(o) < s + r for o, s, r in zip(offset, size, reach, strict=True)):
                     found.append((other, offset))
         yield entry, found
 
@@ -112,13 +112,14 @@ def write_consensus(
     check_votes(layers, weights)
     folder = Path(folder)
 
-    @lru_cache(maxsize=512)
+    sizes: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        sizes.setdefault(image_size(folder / layers[0] / f"{entry['name']}.png"), []).append(entry)
+
+    @lru_cache(maxsize=cache_size(max((h * w for h, w in sizes), default=1) * len(layers), 512))
     def read(name: str) -> np.ndarray:
         return np.stack([read_mask(folder / layer / f"{name}.png") for layer in layers])
 
-    sizes: dict[tuple[int, ...], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        sizes.setdefault(read(entry["name"]).shape[1:], []).append(entry)
     for size, alike in sizes.items():
         neighbours = overlapping(alike, size)
         for entry, others in tqdm(neighbours, desc="consensus", total=len(alike), disable=not progress, leave=False):
@@ -126,6 +127,11 @@ def write_consensus(
             if not path.is_file():
                 masks = [(read(other["name"]), offset) for other, offset in others]
                 write_mask(path, vote(masks, weights, entry["label"], facts.white_value), facts)
+
+
+def cache_size(each: int, at_most: int) -> int:
+    """How many arrays of so many bytes to keep in memory: 128 MB of them, but enough for all neighbours of a patch."""
+    return max(32, min(at_most, 2**27 // each))
 
 
 def is_placed(entry: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .consensus import overlapping
+from .consensus import cache_size, overlapping
 from .images import image_size, read_image
 
 __all__ = ["windows"]
@@ -17,7 +17,7 @@ __all__ = ["windows"]
 def windows(entries: Sequence[Mapping[str, Any]], context: float) -> Callable[[Mapping[str, Any]], np.ndarray]:
     """A reader of patches with the tissue around them.
 
-    What no other patch shows is the patch's own mirror image.
+    What no other patch of its size shows is the patch's own mirror image.
 
     Args:
         entries: datalist entries with ``image`` and ``name``, and with ``group`` and ``position`` where known; those of a
@@ -34,9 +34,10 @@ def windows(entries: Sequence[Mapping[str, Any]], context: float) -> Callable[[M
     around = {
         entry["name"]: others
         for size, alike in sizes.items()
-        for entry, others in overlapping(alike, size, round(context * min(size)))
+        for entry, others in overlapping(alike, size, [round(context * side) for side in size])
     }
-    read = lru_cache(maxsize=256)(read_image)
+    largest = max((3 * height * width for height, width in sizes), default=1)
+    read = lru_cache(maxsize=cache_size(largest, 256))(read_image)
 
     def window(entry: Mapping[str, Any]) -> np.ndarray:
         patch = read(entry["image"])

@@ -45,7 +45,7 @@ class HistoSegNetMasker(PseudoMasker):
         for layer, cam in super().maps(image, present).items():
             evidence = (subtract_others(cam, present).relu() + self.floor) * wanted
             probability = evidence / evidence.sum(dim=1, keepdim=True).clamp(min=1e-12)
-            result[layer] = probability if self.crf is None else self.crf(image, probability) * wanted
+            result[layer] = probability if self.crf is None else self.crf(self.inner(image), probability) * wanted
         return result
 
 

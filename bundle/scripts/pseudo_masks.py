@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from .shares import class_offsets, standardise
 from .white import white_background
 from .winograd import with_winograd
 
-# patches that shares are measured on, and the step between their pixels that are looked at
-_CALIBRATION, _THIN = 256, 4
+# patches of each class that shares are measured on; the step between their pixels that are looked at, and so many along the
+# shorter side at most
+_CALIBRATION, _THIN, _SIDE = 256, 4, 64
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
 
@@ -43,8 +45,9 @@ class PseudoMasker:
         facts: facts of the dataset.
         scales: factors by which the patch is resized; maps are averaged over them.
         flips: also average over the horizontal, the vertical and the double flip.
-        context: share of a patch's side by which its maps see beyond it on every side, from the patches around it (see
-            :func:`~.context.windows`). Near a border without tissue behind it, maps are worst.
+        context: share of a patch's side by which its maps see beyond it on every side, from the patches around it, its
+            mirror image where none is known (see :func:`~.context.windows`). Near a border without tissue behind it, maps
+            are worst.
         balance: before arg-max, divide each class's map by its largest value in the patch, so that a class with weak
             logits is not swallowed by one with strong ones. The published program does not.
         share_prior: how far the share of a patch that each of its classes gets is moved towards an equal one, in [0, 1] (see
@@ -142,7 +145,8 @@ class PseudoMasker:
             named += present.unbind()
             for layer in self.layers:
                 standard = standardise(maps[layer], present.to(self.device)).cpu()
-                thin = _THIN if min(standard.shape[-2:]) >= 8 * _THIN else 1
+                side = min(standard.shape[-2:])
+                thin = max(_THIN, side // _SIDE) if side >= 8 * _THIN else 1
                 for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
                     scores[layer].append(score[:, kept])
         if named:
@@ -218,15 +222,16 @@ def generate_pseudo_masks(
         The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
 
     Raises:
-        ValueError: there are no patches, or the votes do not fit the layers.
+        ValueError: there are no patches, one has no class, a true mask has another size than its patch, or the votes do
+            not fit the layers.
     """
     folder = Path(folder)
-    if not entries:
-        raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
+    _check(entries, folder)
     if consensus:
         check_votes(masker.layers, consensus)
     layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
-    if not any(is_placed(entry) for entry in entries):
+    if masker.context and not any(is_placed(entry) for entry in entries):
+        masker = copy(masker)
         masker.context = 0.0  # nothing is known of what surrounds a patch
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
@@ -240,6 +245,18 @@ def generate_pseudo_masks(
     summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def _check(entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Refuse what would end the work later, or make masks that say nothing."""
+    if not entries:
+        raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
+    for entry in entries:
+        if not any(entry["label"]):
+            raise ValueError(f"{entry['image']}: found the label {list(entry['label'])}, expected at least one class")
+        if entry.get("mask") and image_size(entry["mask"]) != image_size(entry["image"]):
+            found, expected = image_size(entry["mask"]), image_size(entry["image"])
+            raise ValueError(f"{entry['mask']}: found {found} px (H, W), expected its patch's {expected}")
 
 
 def _run(
@@ -274,11 +291,14 @@ def _run(
 
 
 def _some_of_several_classes(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Up to so many patches of several classes, evenly over the entries."""
-    several = [entry for entry in entries if sum(entry["label"]) > 1]
-    if not several:
-        return []
-    return [several[i] for i in np.unique(np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int))]
+    """Patches of several classes, up to so many of each class, evenly over the entries: a rare class has all of its own."""
+    labels = np.array([entry["label"] for entry in entries], bool)
+    chosen: set[int] = set()
+    for own in labels.T:
+        several = np.flatnonzero(own & (labels.sum(axis=1) > 1))
+        if len(several):
+            chosen.update(several[np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int)].tolist())
+    return [entries[i] for i in sorted(chosen)]
 
 
 def _wait(writing: list[Future]) -> None:

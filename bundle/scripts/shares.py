@@ -9,6 +9,8 @@ import torch
 __all__ = ["class_offsets", "standardise"]
 
 _STEPS, _FIRST_STEP, _DECAY = 24, 0.4, 0.8
+# patches from which on a class's mean share is trusted
+_FEW = 32
 
 
 def standardise(maps: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -40,25 +42,29 @@ def class_offsets(scores: Sequence[torch.Tensor], present: Sequence[torch.Tensor
     Args:
         scores: standardised maps of single patches with several classes, ``(C, P)`` for P pixels of tissue each.
         present: their image-level labels ``(C,)``.
-        prior: 0 leaves shares as they are, 1 makes the mean ones equal.
+        prior: 0 leaves shares as they are, 1 makes the mean ones equal; proportionally less for a class of fewer than 32
+            patches, whose mean share says little.
 
     Returns:
         ``(C,)``, with a mean of zero over the classes that share patches; zero for the others.
     """
-    named = torch.stack([p.bool() for p in present])
+    pairs = [(score, p.bool()) for score, p in zip(scores, present, strict=True) if score.shape[1]]
+    if not pairs:
+        return torch.zeros(len(present[0]))
+    named = torch.stack([p for _, p in pairs])
     counts = named.sum(dim=0)
     equal = (named / named.sum(dim=1, keepdim=True)).sum(dim=0) / counts.clamp(min=1)
-    offsets = torch.zeros(named.shape[1], dtype=scores[0].dtype)
+    offsets = torch.zeros(named.shape[1], dtype=pairs[0][0].dtype)
 
     def shares() -> torch.Tensor:
         total = torch.zeros(len(offsets))
-        for score, own in zip(scores, named, strict=True):
+        for score, own in pairs:
             winner = (score + offsets[:, None]).masked_fill(~own[:, None], float("-inf")).argmax(dim=0)
-            total += torch.bincount(winner, minlength=len(offsets)) / max(1, score.shape[1])
+            total += torch.bincount(winner, minlength=len(offsets)) / score.shape[1]
         return total / counts.clamp(min=1)
 
     first = shares()
-    goal = first + prior * (equal - first)
+    goal = first + prior * (counts / _FEW).clamp(max=1) * (equal - first)
     for step in range(_STEPS):
         offsets = offsets + _FIRST_STEP * _DECAY**step * torch.sign(goal - shares()) * (counts > 0)
     return torch.where(counts > 0, offsets - offsets[counts > 0].mean(), 0) if (counts > 0).any() else offsets

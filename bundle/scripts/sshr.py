@@ -34,9 +34,14 @@ class Rectification(nn.Module):
         deepest: channels of the deepest feature map.
         reduction: factor by which the hidden layer of the gate is narrower than its output.
         kernel: side of the depthwise smoothing in pixels of the feature map; odd.
+
+    Raises:
+        ValueError: an even kernel.
     """
 
     def __init__(self, channels: int, deepest: int, reduction: int = 8, kernel: int = 15) -> None:
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel: expected an odd side, found {kernel}")
         super().__init__()
         hidden = max(1, channels // reduction)
         self.gate = nn.Sequential(nn.Linear(deepest, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
