@@ -54,7 +54,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
             "evaluate": FUSED,
         },
     ),
-    "default, CutMix": (None, {"train": {"cutmix": 0.5}, "evaluate": FUSED}),
+    "default, no CutMix": (None, {"train": {"cutmix": 0.0}, "evaluate": FUSED}),
     "default, no self-training": (None, {"train": {"self_training#weight": 0.0}, "evaluate": FUSED}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (

@@ -71,7 +71,7 @@ def test_recipes_share_what_they_should():
     plain = keys("grad_cam")
     assert keys("fully_supervised") == plain
     assert keys("histosegnet")["train_classifier"] == plain["train_classifier"]
-    assert keys("default, CutMix") == keys("default") != plain
+    assert keys("default, no CutMix") == keys("default") != plain
     for name in ("histosegnet", "sc_cam", "sshr"):
         assert keys(name)["generate_pseudo_masks"] != plain["generate_pseudo_masks"], name
     for name in ("sc_cam", "sshr"):
