@@ -44,7 +44,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "sshr": ("sshr", {"evaluate": {**FUSED, "masker#flips": True}}),
     "sc_cam": ("sc_cam", {}),
     "wsss_tissue": ("wsss_tissue", {}),
-    # ablations of the default, and of the paper's method
+    # ablations of the default, of the upper bound, and of the paper's method
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
     "default, no consensus": (
@@ -56,6 +56,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     ),
     "default, no CutMix": (None, {"train": {"cutmix": 0.0}, "evaluate": FUSED}),
     "default, no self-training": (None, {"train": {"self_training#weight": 0.0}, "evaluate": FUSED}),
+    "fully_supervised, no CutMix": ("fully_supervised", {"train": {"cutmix": 0.0}}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (
         "wsss_tissue",
