@@ -80,7 +80,7 @@ def figure(runs: Sequence[Mapping[str, Any]], path: Path, dataset: str) -> None:
     axes.set_xlim(left=max(0.0, 100 * lowest - 10))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=2, fontsize="small", frameon=False)
     drawing.savefig(path, dpi=120)
     pyplot.close(drawing)
     print(f"figure: {path}")
