@@ -10,7 +10,8 @@ from scripts.classifier import TissueClassifier
 from scripts.context import windows
 from scripts.facts import DatasetFacts
 from scripts.images import read_mask, write_image, write_mask
-from scripts.pseudo_masks import PseudoMasker, _some_of_several_classes, generate_pseudo_masks, pseudo_mask_paths
+from scripts.patch_batches import several_classes
+from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
 from tiny import TinyExtractor
 
 FACTS = DatasetFacts(classes=("a", "b", "c"), white_background=True)
@@ -222,11 +223,11 @@ def test_a_share_prior_moves_the_masks_of_patches_of_several_classes_alone(tmp_p
 def test_shares_of_a_rare_class_are_measured_on_all_of_its_patches():
     labels = [[1, 0, 0]] * 5 + [[1, 1, 0]] * 3000 + [[1, 0, 1]] * 3 + [[1, 1, 0]] * 3000
     entries = [{"name": k, "label": label} for k, label in enumerate(labels)]
-    found = [e["name"] for e in _some_of_several_classes(entries)]
+    found = [e["name"] for e in several_classes(entries)]
     assert {3005, 3006, 3007} <= set(found) and min(found) == 5 and max(found) == len(labels) - 1
     assert found == sorted(set(found)) and 256 < len(found) <= 3 * 256
-    assert _some_of_several_classes(entries[:5]) == []
-    assert len(_some_of_several_classes(entries[5:15])) == 10
+    assert several_classes(entries[:5]) == []
+    assert len(several_classes(entries[5:15])) == 10
 
 
 def test_share_prior_out_of_range():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
@@ -21,14 +21,14 @@ from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
 from .context import windows
 from .facts import DatasetFacts
 from .images import image_size, read_image, write_mask
+from .patch_batches import alike_batches, decoded, several_classes
 from .pseudo_mask_summary import pseudo_mask_paths, summarise_pseudo_masks
 from .shares import class_offsets, standardise
 from .white import white_background
 from .winograd import with_winograd
 
-# patches of each class that shares are measured on; the step between their pixels that are looked at, and so many along the
-# shorter side at most
-_CALIBRATION, _THIN, _SIDE = 256, 4, 64
+# step between the pixels that shares are measured on, and so many along a patch's shorter side at most
+_THIN, _SIDE = 4, 64
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
 
@@ -236,7 +236,7 @@ def generate_pseudo_masks(
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
         discard_unfinished(folder / layer)
-    todo = [batch for batch in _batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
+    todo = [batch for batch in alike_batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
 
     if todo:
         _run(masker, todo, entries, folder, progress, num_workers)
@@ -254,9 +254,10 @@ def _check(entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
     for entry in entries:
         if not any(entry["label"]):
             raise ValueError(f"{entry['image']}: found the label {list(entry['label'])}, expected at least one class")
-        if entry.get("mask") and image_size(entry["mask"]) != image_size(entry["image"]):
+        if entry.get("mask"):
             found, expected = image_size(entry["mask"]), image_size(entry["image"])
-            raise ValueError(f"{entry['mask']}: found {found} px (H, W), expected its patch's {expected}")
+            if found != expected:
+                raise ValueError(f"{entry['mask']}: found {found} px (H, W), expected its patch's {expected}")
 
 
 def _run(
@@ -283,22 +284,11 @@ def _run(
             ProgressBar(desc="pseudo masks").attach(engine)
         read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
         if masker.share_prior:
-            some = _batches(_some_of_several_classes(placed), 16)
-            found = tqdm(_decoded(some, pool, read), desc="shares", total=len(some), disable=not progress, leave=False)
+            some = alike_batches(several_classes(placed), 16)
+            found = tqdm(decoded(some, pool, read), desc="shares", total=len(some), disable=not progress, leave=False)
             masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
-        engine.run(_decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
+        engine.run(decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
         _wait(writing)
-
-
-def _some_of_several_classes(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Patches of several classes, up to so many of each class, evenly over the entries: a rare class has all of its own."""
-    labels = np.array([entry["label"] for entry in entries], bool)
-    chosen: set[int] = set()
-    for own in labels.T:
-        several = np.flatnonzero(own & (labels.sum(axis=1) > 1))
-        if len(several):
-            chosen.update(several[np.linspace(0, len(several) - 1, _CALIBRATION).round().astype(int)].tolist())
-    return [entries[i] for i in sorted(chosen)]
 
 
 def _wait(writing: list[Future]) -> None:
@@ -306,27 +296,6 @@ def _wait(writing: list[Future]) -> None:
     for future in writing:
         future.result()
     writing.clear()
-
-
-def _decoded(
-    batches: Sequence[Sequence[Mapping[str, Any]]],
-    pool: ThreadPoolExecutor,
-    read: Callable[[Mapping[str, Any]], np.ndarray],
-) -> Iterator[tuple[Sequence[Mapping[str, Any]], list[np.ndarray]]]:
-    """Batches of entries with their patches, the next one decoded while one is in use."""
-    ahead: list[list[Future]] = []
-    for index in range(len(batches)):
-        for batch in batches[index + len(ahead) : index + 2]:
-            ahead.append([pool.submit(read, entry) for entry in batch])
-        yield batches[index], [future.result() for future in ahead.pop(0)]
-
-
-def _batches(entries: Sequence[Mapping[str, Any]], size: int) -> list[list[Mapping[str, Any]]]:
-    """Fixed batches of equally large patches with equally many present classes."""
-    groups: dict[tuple[int, ...], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        groups.setdefault((*image_size(entry["image"]), sum(entry["label"])), []).append(entry)
-    return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 
 def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str]) -> bool:
