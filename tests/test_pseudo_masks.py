@@ -67,6 +67,18 @@ def test_flips_are_equivariant(rng):
     assert (plain == flipped[..., ::-1]).mean() > 0.999
 
 
+@pytest.mark.parametrize("context", [0.0, 0.25])
+def test_maps_of_several_sizes_are_added_at_the_size_of_the_patch(rng, context):
+    image, labels = torch.from_numpy(rng.random((2, 3, 48, 24), dtype=np.float32)), torch.tensor([[1, 1, 0], [1, 1, 1]])
+    both, own, large = (_masker(scales=s, context=context) for s in ([1.0, 1.5], [1.0], [1.5]))
+    found, expected, larger = (masker.maps(image, labels) for masker in (both, own, large))
+    enlarged = own.cams(upsample(image, (72, 36)), labels)
+    for layer in LAYERS:
+        assert found[layer].shape == ((2, 3, 32, 16) if context else (2, 3, 48, 24))
+        torch.testing.assert_close(larger[layer], own.inner(upsample(enlarged[layer], (48, 24))))
+        torch.testing.assert_close(found[layer], expected[layer] + larger[layer])
+
+
 def test_published_masks_from_published_maps(parity):
     """Upsampling, arg-max and white painting alone, on the published program's own maps: equal in every pixel."""
     arrays = np.load(parity / "pseudo_masks.npz")

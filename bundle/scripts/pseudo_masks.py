@@ -43,7 +43,8 @@ class PseudoMasker:
         classifier: trained classifier.
         layers: layers of its extractor, shallow to deep.
         facts: facts of the dataset.
-        scales: factors by which the patch is resized; maps are averaged over them.
+        scales: factors by which the patch is resized; maps are averaged over them. Grad-CAM shares the gradient out
+            among the pixels, and so counts for a size in proportion to ``1 / scale**2``.
         flips: also average over the horizontal, the vertical and the double flip.
         context: share of a patch's side by which its maps see beyond it on every side, from the patches around it, its
             mirror image where none is known (see :func:`~.context.windows`). Near a border without tissue behind it, maps
