@@ -45,7 +45,6 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "sc_cam": ("sc_cam", {}),
     "wsss_tissue": ("wsss_tissue", {}),
     # ablations of the default, of the upper bound, and of the paper's method
-    "default, one scale": (None, {"generate_pseudo_masks": {"scales": [1.0]}, "evaluate": FUSED}),
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
     "default, no consensus": (
