@@ -44,9 +44,12 @@ def layout(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str
             "-" if spread is None else f"{spread[0]:.1f} ± {spread[1]:.1f}" if spread[1] is not None else f"{spread[0]:.1f}"
         )
 
+    def gap(points: float | None) -> str:
+        return "-" if points is None else f"{round(points, 1) + 0.0:.1f}"  # + 0.0: no sign before a zero
+
     rows = [
         [f"{r['recipe']}: {r['method']}", str(len(r["seeds"])), show(r["miou"]), show(r["fwiou"]),
-         *(show(r["iou"][c]) for c in classes), *("-" if r[k] is None else f"{r[k]:.1f}" for k in ("gap_miou", "gap_fwiou")),
+         *(show(r["iou"][c]) for c in classes), gap(r["gap_miou"]), gap(r["gap_fwiou"]),
          f"{r['minutes']:.1f}", f"{r['peak_gb']:.1f}"]
         for r in table
     ]  # fmt: skip

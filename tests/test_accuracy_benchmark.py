@@ -42,6 +42,14 @@ def test_means_deviations_and_gaps_by_hand():
     assert alone["gap_miou"] is None and alone["miou"] == [50.0, None]
 
 
+def test_a_gap_that_rounds_to_nothing_has_no_sign():
+    row = {"recipe": "x", "method": "m", "seeds": [0], "iou": {}, "miou": [50.0, None], "fwiou": [50.0, None]}
+    header, ((*_, miou, fwiou, _, _),) = accuracy.layout(
+        [{**row, "gap_miou": -0.04, "gap_fwiou": -0.06, "minutes": 1.0, "peak_gb": 1.0}]
+    )
+    assert header[-4:-2] == ["gap mIoU", "gap FwIoU"] and (miou, fwiou) == ("0.0", "-0.1")
+
+
 def test_stages_are_shared_between_alike_configurations_alone(tmp_path):
     keys = {stage: accuracy._key(stage, None, {}) for stage in accuracy.OUTPUTS}
     done = tmp_path / "default"
