@@ -33,17 +33,17 @@ from scripts.stage import git_commit
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 #: The map of the hierarchical classifier that an evaluation shows.
-FUSED: dict[str, Any] = {"layers": ["fused"], "masker#flips": False}
+FUSED: dict[str, Any] = {"layers": ["fused"]}
 #: What a recipe is: a folder of configs/recipes (``None``: the default), and overrides of single stages.
 RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "default": (None, {"evaluate": FUSED}),
     "fully_supervised": ("fully_supervised", {}),
     "grad_cam": ("grad_cam", {}),
-    # of these two the maps are the method
-    "histosegnet": ("histosegnet", {"evaluate": {"masker#flips": True}}),
-    "sshr": ("sshr", {"evaluate": {**FUSED, "masker#flips": True}}),
+    "histosegnet": ("histosegnet", {}),
+    "sshr": ("sshr", {"evaluate": FUSED}),
     "sc_cam": ("sc_cam", {}),
     "wsss_tissue": ("wsss_tissue", {}),
+    "default, ResNet-38": ("resnet38", {"evaluate": FUSED}),
     # ablations of the default, of the upper bound, and of the paper's method
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
@@ -72,7 +72,7 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
 BUDGET: dict[str, dict[str, Any]] = {
     "train_classifier": {"epoch_size": 2000},
     "train": {"epoch_size": 2000},
-    "evaluate": {"overlap": 0.25, "layers": ["stage6"], "masker#flips": False},
+    "evaluate": {"overlap": 0.25, "layers": ["stage6"]},
 }
 #: Files that a stage leaves, relative to the run's folder; its record first.
 OUTPUTS = {
@@ -92,11 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", choices=list(RECIPES), default="fully_supervised", help="what gaps are given to")
     parser.add_argument("--epochs", type=int, default=8, help="of either network (default: 8)")
     parser.add_argument("--overrides", help=f"overrides of the stages of every recipe, YAML; default: {json.dumps(BUDGET)}")
+    parser.add_argument("--prepare", help='settings of the preparation, YAML: "{scale: 2, patch_size: 224, stride: 224}"')
     parser.add_argument("--limit", type=float, default=float("inf"), help="start no further run after so many minutes")
     parser.add_argument("--out", type=Path, help="JSON; the figure goes beside it (default: benchmarks/results)")
     options = parser.parse_args(arguments)
     out = options.out or Path(__file__).parent / "results" / f"accuracy_{options.dataset}.json"
     everywhere = budget(options.epochs, BUDGET if options.overrides is None else yaml.safe_load(options.overrides))
+    if options.prepare:
+        everywhere["prepare"] = yaml.safe_load(options.prepare)
     before = recorded_runs(out, options.dataset, everywhere)
     known = {(r["recipe"], r["seed"]) for r in before}
     start, failed = time.monotonic(), []
@@ -122,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.with_suffix(".md").write_text(markdown(*layout(table)), encoding="utf-8")
         settings = {"dataset": options.dataset, "overrides": everywhere, "reference": reference}
-        record(out, "accuracy", settings, {"runs": runs, "table": table}, torch.device("cpu"))
+        device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")  # as the stages choose
+        record(out, "accuracy", settings, {"runs": runs, "table": table}, device)
         figure(runs, out.with_suffix(".png"), options.dataset)
     print("\n".join(failed), file=sys.stderr)
     return int(bool(failed))
@@ -171,6 +175,7 @@ def run_key(dataset: str, name: str, everywhere: Mapping[str, Any]) -> str:
     overrides = stage_overrides(name, everywhere)
     parser = ConfigParser()
     parser.read_config(str(CONFIGS / f"{dataset}.yaml"))
+    parser.update({f"prepare#{key}": value for key, value in everywhere.get("prepare", {}).items()})
     parts = [json.dumps(parser.config, sort_keys=True), *(_key(stage, recipe, overrides[stage]) for stage in STAGES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -198,7 +203,8 @@ def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywher
         "--config_file", str([str(CONFIGS / "pipeline.yaml"), str(CONFIGS / f"{dataset}.yaml")]),
         "--source", str(Path(source).absolute()), "--dataset_dir", str(folder.parent.absolute() / "data"),
         "--output_dir", str(folder.absolute()), "--progress", "False", "--seed", str(seed), "--prepare#seed", str(seed),
-        "--overrides", json.dumps({k: v for k, v in overrides.items() if v}),
+        *(word for key, value in everywhere.get("prepare", {}).items() for word in (f"--prepare#{key}", repr(value))),
+        "--overrides", repr({k: v for k, v in overrides.items() if v}),  # MONAI reads Python, where JSON's false is a text
         *(["--recipe", recipe] if recipe else []),
     ]  # fmt: skip
     with (folder / "log.txt").open("a") as log:

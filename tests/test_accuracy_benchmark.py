@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import accuracy
+from fire.parser import DefaultParseValue
 
 
 def _run(recipe, seed, miou, peak=1.0):
@@ -124,6 +125,24 @@ def test_a_run_that_is_killed_leaves_no_finished_run_of_before(tmp_path, monkeyp
         accuracy.run("glas", "nowhere", folder, "default", 0, budget)
     found = json.loads((folder / "run.json").read_text())
     assert not found["finished"] and found["peak_gb"] == 0 and found["key"] == accuracy.run_key("glas", "default", budget)
+
+
+def test_settings_reach_the_pipeline_as_they_are(tmp_path, monkeypatch):
+    """MONAI's command line reads Python: what it makes of the words must be what the benchmark meant."""
+    budget = {"prepare": {"scale": 2.0, "patch_size": 224}, "evaluate": {"flips": False, "layers": ["fused"]}}
+    seen = []
+
+    def stop(command, **_settings):
+        seen.extend(command)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accuracy.subprocess, "Popen", stop)
+    with pytest.raises(KeyboardInterrupt):
+        accuracy.run("glas", "nowhere", tmp_path / "run", "default", 0, budget)
+    words = dict(zip(seen[4::2], map(DefaultParseValue, seen[5::2]), strict=True))
+    assert words["--overrides"]["evaluate"] == {"flips": False, "layers": ["fused"]}
+    assert words["--prepare#scale"] == 2.0 and words["--prepare#patch_size"] == 224 and words["--prepare#seed"] == 0
+    assert accuracy.run_key("glas", "default", budget) != accuracy.run_key("glas", "default", {**budget, "prepare": {}})
 
 
 def test_markdown():

@@ -164,6 +164,26 @@ def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
         assert config["layer_weights"] == [1.0] and "supervised_data" in config["data"]
 
 
+def test_the_default_method_on_the_papers_networks(tissue, tmp_path):
+    places = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}
+    short = {"max_epochs": 1, "batch_size": 6}
+    results = run_pipeline(
+        source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe="resnet38", progress=False,
+        overrides={"train_classifier": {**CLASSIFIER_ONLY, **short}, "generate_pseudo_masks": CLASSIFIER_ONLY,
+                   "train": {**NARROW, **short}, "evaluate": NARROW},
+        **places,
+    )  # fmt: skip
+    assert [m for m in results["scores"] if m.startswith("CAM")] == ["CAM b4_5", "CAM b5_2", "CAM bn7", "CAM fused"]
+    masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
+    assert masks == {"gradcam_b4_5", "gradcam_b5_2", "fused", "consensus"}
+    state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
+    # random weights have no statistics to keep
+    assert {"heads.0.weight", "rectifications.1.gate_scale"} <= set(state) and (state["extractor.bn7.running_mean"] != 0).any()
+    images = {"dataset_dir": str(tissue / "test/img"), "output_dir": str(tmp_path / "seen"), "model_dir": places["model_dir"]}
+    _workflow(["inference.yaml", "recipes/resnet38/networks.yaml"], **images, progress=False)
+    assert len(list((tmp_path / "seen/inference").glob("*_mask.png"))) == 2
+
+
 @pytest.mark.parametrize("name", ["evaluate", "inference"])
 def test_weights_of_recipes_with_the_plain_classifier_are_read_by_their_own_config(name):
     """Evaluation and inference describe the classifier that training made, with the file that the recipe has for them."""

@@ -47,6 +47,9 @@ class Stage:
         config: configuration to record; that of the running MONAI workflow by default.
         experiment: MLflow experiment.
         parent_run: MLflow run id of the pipeline that this stage is part of.
+
+    Raises:
+        ValueError: a setting is the text ``false``, ``true`` or ``null``.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Stage:
         self.inputs = [Path(p) for p in inputs]
         self.key = str(key)
         self.config = plain(config if config is not None else running_config())
+        refuse_json_words(self.config)
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
         self.fingerprint = ""
         self.resumes = False
@@ -204,6 +208,21 @@ def read_record(folder: Path) -> dict[str, Any]:
         return json.loads((folder / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def refuse_json_words(config: Mapping[str, Any], above: str = "") -> None:
+    """Refuse settings that are the texts ``true``, ``false`` or ``null``: MONAI's command line reads Python, so that these
+    words stay texts there, and a text is true.
+
+    Raises:
+        ValueError: the message names the setting and what to write.
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            refuse_json_words(value, f"{above}{name}#")
+        elif value in ("true", "false", "null"):
+            meant = {"true": "True", "false": "False", "null": "None"}[value]
+            raise ValueError(f"{above}{name}: found the text {value!r}, which counts as true; write {meant}")
 
 
 def make_folder(folder: str | Path) -> Path:
