@@ -178,8 +178,14 @@ def test_the_default_method_on_the_papers_networks(tissue, tmp_path):
     assert masks == {"gradcam_b4_5", "gradcam_b5_2", "fused", "consensus"}
     state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
     # random weights have no statistics to keep
-    assert {"heads.0.weight", "rectifications.1.gate_scale"} <= set(state) and (state["extractor.bn7.running_mean"] != 0).any()
-    images = {"dataset_dir": str(tissue / "test/img"), "output_dir": str(tmp_path / "seen"), "model_dir": places["model_dir"]}
+    assert {"heads.0.weight", "rectifications.1.gate_scale"} <= set(state) and (
+        state["extractor.bn7.running_mean"] != 0
+    ).any()
+    images = {
+        "dataset_dir": str(tissue / "test/img"),
+        "output_dir": str(tmp_path / "seen"),
+        "model_dir": places["model_dir"],
+    }
     _workflow(["inference.yaml", "recipes/resnet38/networks.yaml"], **images, progress=False)
     assert len(list((tmp_path / "seen/inference").glob("*_mask.png"))) == 2
 

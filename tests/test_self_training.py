@@ -51,6 +51,26 @@ def test_a_present_class_keeps_its_share_of_the_tissue():
     assert nearest((1, 1), 1.0) == list(range(9))  # no more than there is tissue
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_shares_are_kept_in_a_batch_as_in_each_patch_alone(seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 4 * torch.randn(12, 4, 6, 6, generator=generator) + torch.tensor([3.0, 0, 0, -3]).view(1, 4, 1, 1)
+    present = torch.rand(12, 4, generator=generator) < 0.6
+    masks = torch.randint(0, 6, (12, 1, 6, 6), generator=generator)  # a third is white
+    masks[0], masks[1] = 4, torch.where(masks[1] < 3, 4, masks[1])  # no tissue, little of it
+    weights, prior, share = (1.0,), 0.5, 0.3
+    together = teacher_mask(logits, present, masks, weights, prior, share)
+    for patch in range(12):
+        alone = slice(patch, patch + 1)
+        mask = teacher_mask(logits[alone], present[alone], masks[alone], weights, prior, share)[0]
+        assert torch.equal(together[patch], mask)
+        tissue = masks[patch, 0] < 4
+        named = torch.nonzero(present[patch]).flatten().tolist()
+        assert (mask[~tissue] == 255).all() and set(mask[tissue].tolist()) <= ({255} if not named else set(named))
+        if len(named) == 2:  # nobody else competes for the pixels
+            assert all((mask == k).sum() >= min(int(share * 36), int(tissue.sum())) for k in named[-1:])
+
+
 class Fixed(torch.nn.Module):
     """Class 1 everywhere."""
 

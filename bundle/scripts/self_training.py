@@ -52,23 +52,30 @@ def teacher_mask(
     votes = sum(w * (mask[:, None] == order) for w, mask in zip(weights, masks.unbind(dim=1), strict=True))
     score = torch.log_softmax(logits.float(), dim=1) + prior * votes
     score.masked_fill_(~present[:, :, None, None], float("-inf"))
-    for patch in torch.nonzero(present.sum(dim=1) > 1).flatten().tolist() if min_share else ():
-        _raise_rare(score[patch], present[patch], tissue[patch], min_share)
+    _raise_rare(score, present, tissue, min_share)
     mask = score.argmax(dim=1).to(torch.uint8)
     return mask.masked_fill(~tissue | ~present.any(dim=1)[:, None, None], _IGNORED)
 
 
 def _raise_rare(score: torch.Tensor, present: torch.Tensor, tissue: torch.Tensor, min_share: float) -> None:
-    """Raise, in place, the scores ``(C, H, W)`` of present classes that win less than their share of the patch."""
-    least = min(int(min_share * tissue.numel()), int(tissue.sum()))
+    """Raise, in place, the scores ``(N, C, H, W)`` of present classes that win less than their share of a patch.
+
+    Class by class for all patches at once, and without a value that the program would have to wait for on a GPU.
+    """
+    least = int(min_share * tissue[0].numel())
     if not least:
         return
-    for k in torch.nonzero(present).flatten().tolist():
-        others = torch.nonzero(present).flatten()
-        rival = score[others[others != k]].amax(dim=0)
-        lag = (rival - score[k])[tissue].kthvalue(least).values
-        if lag >= 0:
-            score[k] += lag + 1e-4
+    tissue = tissue.flatten(1)
+    scarce = tissue.sum(dim=1) < least
+    several = (present.sum(dim=1) > 1) & tissue.any(dim=1)
+    for k in range(score.shape[1]):
+        rival = torch.cat([score[:, :k], score[:, k + 1 :]], dim=1).amax(dim=1)
+        behind = (rival - score[:, k]).flatten(1)
+        # what the pixel lags that would be the last of the share; of all tissue where that is less
+        lag = behind.masked_fill(~tissue, float("inf")).kthvalue(least, dim=1).values
+        lag = torch.where(scarce, behind.masked_fill(~tissue, float("-inf")).amax(dim=1), lag)
+        raised = several & present[:, k] & (lag >= 0)
+        score[:, k] += torch.where(raised, lag + 1e-4, 0)[:, None, None]
 
 
 class SelfTraining:
