@@ -161,7 +161,8 @@ def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int 
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write ``(H, W, 3)`` uint8 RGB atomically, in the format of the suffix (PNG, JPEG)."""
     with atomic_path(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(image)).save(temporary)
+        # of PNG, a fifth of the default's time for enlarged tissue, a tenth more bytes
+        Image.fromarray(np.ascontiguousarray(image)).save(temporary, compress_level=1)
 
 
 def write_mask(path: str | Path, mask: np.ndarray, facts: DatasetFacts, mpp: float | None = None) -> None:
