@@ -236,15 +236,18 @@ def share(folder: Path, keys: Mapping[str, str]) -> None:
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    """Scores of every method of a run, its minutes by stage (shared ones included), its peak memory in GB."""
+    """Scores of every method of a run, its minutes by stage (shared ones included), its peak memory in GB, the GPU that
+    trained it (``None`` where none did, or where it is not known)."""
     stages = {stage: json.loads((folder / stage / "stage.json").read_text()) for stage in STAGES}
     done = json.loads((folder / "run.json").read_text())
+    environment = folder / "train" / "environment.json"
     return {
         "scores": json.loads((folder / "evaluate" / "metrics.json").read_text())["scores"],
         "minutes": {stage: round(content["seconds"] / 60, 2) for stage, content in stages.items()},
         "peak_gb": round(done["peak_gb"], 2),
         "key": done["key"],
         "commit": done["commit"],
+        "gpu": json.loads(environment.read_text()).get("gpu") if environment.is_file() else None,
     }
 
 

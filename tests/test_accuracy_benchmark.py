@@ -105,9 +105,14 @@ def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):
         (folder / "evaluate/metrics.json").write_text('{"scores": {}}')
         (folder / "run.json").write_text(json.dumps({"finished": finished, "peak_gb": 1.234, "key": key, "commit": "c"}))
     (tmp_path / "glas/0/data").mkdir()
+    (tmp_path / "glas/0/default/train/environment.json").write_text('{"gpu": "a GPU"}')
     runs = accuracy.finished_runs(tmp_path, "glas", budget)
     assert [(r["recipe"], r["seed"]) for r in runs] == [("default", 0), ("fully_supervised", 0), ("fully_supervised", 1)]
-    assert runs[0]["peak_gb"] == 1.23 and runs[0]["minutes"] == dict.fromkeys(accuracy.STAGES, 1.5)
+    assert (
+        [r["gpu"] for r in runs] == ["a GPU", None, None]
+        and runs[0]["peak_gb"] == 1.23
+        and runs[0]["minutes"] == dict.fromkeys(accuracy.STAGES, 1.5)
+    )
 
 
 def test_a_run_that_is_killed_leaves_no_finished_run_of_before(tmp_path, monkeypatch):

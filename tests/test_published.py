@@ -16,6 +16,7 @@ from scripts.published import import_checkpoint, load_published
 from scripts.resnet import ResNet
 from scripts.resnet38 import ResNet38
 from scripts.segmenter import DeepLabV3Plus
+from scripts.sshr import HierarchicalClassifier
 from scripts.supervision import MultiLayerPseudoSupervisionLoss
 from scripts.training import parameter_groups
 from scripts.weights import load_weights
@@ -271,6 +272,9 @@ def test_mxnet_parameters(tmp_path):
     assert {"arg:res2a_branch1_weight", "arg:bn4b5_branch2a_gamma", "aux:bn6a_branch2b2_moving_var"} <= set(names)
     load_published(fresh, write_params(tmp_path / "r.params", names), "resnet38")
     assert same(fresh, trained, "extractor.") and not same(fresh, trained, "class_head.")
+    hierarchical = HierarchicalClassifier(small_classifier().extractor, 4, ["b4_5", "b5_2", "bn7"], [0.2, 0.2, 0.6])
+    load_published(hierarchical, tmp_path / "r.params", "resnet38")  # of the recipe resnet38
+    assert same(hierarchical.extractor, trained.extractor)
     surplus = {**names, "arg:res9a_branch2a_weight": np.zeros(3, np.float32)}
     with pytest.raises(ValueError, match=r"unknown .*res9a|unknown .*b9"):
         load_published(fresh, write_params(tmp_path / "s.params", surplus), "resnet38")

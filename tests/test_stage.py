@@ -5,6 +5,7 @@ import os
 
 import mlflow
 import pytest
+import torch
 import yaml
 from monai.bundle import ConfigWorkflow
 from scripts.atomic import atomic_path, discard_unfinished
@@ -25,6 +26,7 @@ def test_folder_explains_itself(tmp_path):
     stage.finish({"miou": 0.5})
     assert _stage(tmp_path, seed=5).finished()
     details = json.loads((stage.folder / "environment.json").read_text())
+    assert details["gpu"] == (torch.cuda.get_device_name() if torch.cuda.is_available() else None)
     assert details["seed"] == 5 and details["packages"]["monai"] == environment()["packages"]["monai"]
     assert yaml.safe_load((stage.folder / "config.yaml").read_text())["nested"] == {"lr": 0.1}
 

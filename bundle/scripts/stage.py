@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from monai.bundle import ConfigParser
 from monai.utils import set_determinism
@@ -146,7 +147,7 @@ class Stage:
 
 
 def environment(seed: int | None = None) -> dict[str, Any]:
-    """Seed, package versions, machine and git commit (``None`` outside a checkout)."""
+    """Seed, package versions, machine with its GPU if there is one, and git commit (``None`` outside a checkout)."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -158,6 +159,7 @@ def environment(seed: int | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": versions,
         "git_commit": git_commit(),
     }
