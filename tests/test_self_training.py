@@ -49,6 +49,8 @@ def test_a_present_class_keeps_its_share_of_the_tissue():
     assert nearest((1, 1), 0.3) == [1, 2, 3]  # 3 of 10 pixels, tissue where class 0 leads least
     assert nearest((1, 0), 0.3) == []
     assert nearest((1, 1), 1.0) == list(range(9))  # no more than there is tissue
+    alone = teacher_mask(logits[:, :1], torch.tensor([[1]]), torch.zeros_like(masks), (1.0,), 0.0, 0.3)
+    assert (alone == 0).all()  # a dataset of one class has nothing to share
 
 
 @pytest.mark.parametrize("seed", range(4))

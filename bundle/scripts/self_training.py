@@ -63,7 +63,7 @@ def _raise_rare(score: torch.Tensor, present: torch.Tensor, tissue: torch.Tensor
     Class by class for all patches at once, and without a value that the program would have to wait for on a GPU.
     """
     least = int(min_share * tissue[0].numel())
-    if not least:
+    if not least or score.shape[1] < 2:
         return
     tissue = tissue.flatten(1)
     scarce = tissue.sum(dim=1) < least
