@@ -28,7 +28,7 @@ from harness import print_table, record
 from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
 from scripts.atomic import write_json
-from scripts.pipeline import STAGES, config_files
+from scripts.pipeline import STAGES, config_files, merge_overrides
 from scripts.stage import git_commit
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
@@ -54,8 +54,14 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
             "evaluate": FUSED,
         },
     ),
-    "default, no CutMix": (None, {"train": {"cutmix": 0.0}, "evaluate": FUSED}),
-    "default, no self-training": (None, {"train": {"self_training#weight": 0.0}, "evaluate": FUSED}),
+    **{
+        f"default, {cutmix}, {taught}": (None, {"train": {"cutmix": c, "self_training#weight": w}, "evaluate": FUSED})
+        for cutmix, c in (("CutMix", 0.5), ("no CutMix", 0.0))
+        for taught, w in (("self-training", 1.0), ("no self-training", 0.0))
+    },
+    # the default before 0.3.0
+    "grad_cam, CutMix, self-training": ("grad_cam", {"train": {"cutmix": 0.5, "self_training#weight": 1.0}}),
+    "fully_supervised, CutMix": ("fully_supervised", {"train": {"cutmix": 0.5}}),
     "fully_supervised, no CutMix": ("fully_supervised", {"train": {"cutmix": 0.0}}),
     "wsss_tissue, no PDA": ("wsss_tissue", {"train_classifier": {"pda_start_epoch": 0}}),
     "wsss_tissue, one depth": (
@@ -102,10 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         everywhere["prepare"] = yaml.safe_load(options.prepare)
     before = recorded_runs(out, options.dataset, everywhere)
     known = {(r["recipe"], r["seed"]) for r in before}
+    alike = duplicates(options.dataset, everywhere)
     start, failed = time.monotonic(), []
     for seed in options.seeds:
         for name in options.recipes:
             if (name, seed) in known:
+                continue
+            if name in alike:
+                print(f"{name}: on this dataset the same as a recipe before it", file=sys.stderr)
                 continue
             folder = folder_of(options.work, options.dataset, seed, name)
             key = run_key(options.dataset, name, everywhere)
@@ -147,9 +157,11 @@ def finished_runs(work: Path, dataset: str, everywhere: Mapping[str, Any]) -> li
     """Measurements of all finished runs of a dataset that were configured as they would be now, by recipe as
     :data:`RECIPES` has them, then by seed."""
     seeds = sorted(int(folder.name) for folder in (work / dataset).glob("*") if folder.name.isdigit())
+    alike = duplicates(dataset, everywhere)
     return [
         {"recipe": name, "seed": seed, **measured(folder)}
         for name in RECIPES
+        if name not in alike
         for seed in seeds
         if _finished(folder := folder_of(work, dataset, seed, name), run_key(dataset, name, everywhere))
     ]
@@ -172,17 +184,31 @@ def merge(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]])
 def run_key(dataset: str, name: str, everywhere: Mapping[str, Any]) -> str:
     """Identifies all that a run is configured by, but for its seed."""
     recipe, _ = RECIPES[name]
-    overrides = stage_overrides(name, everywhere)
-    parser = ConfigParser()
-    parser.read_config(str(CONFIGS / f"{dataset}.yaml"))
+    config = read_dataset(dataset)
+    overrides = merge_overrides(config.pop("settings", {}), stage_overrides(name, everywhere))
+    parser = ConfigParser(config)
     parser.update({f"prepare#{key}": value for key, value in everywhere.get("prepare", {}).items()})
     parts = [json.dumps(parser.config, sort_keys=True), *(_key(stage, recipe, overrides[stage]) for stage in STAGES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def duplicates(dataset: str, everywhere: Mapping[str, Any]) -> set[str]:
+    """Recipes that are on this dataset what one before them in :data:`RECIPES` is, as its settings make them so."""
+    first: dict[str, str] = {}
+    return {name for name in RECIPES if first.setdefault(run_key(dataset, name, everywhere), name) != name}
+
+
+def read_dataset(dataset: str) -> dict[str, Any]:
+    """The config of a dataset."""
+    parser = ConfigParser()
+    parser.read_config(str(CONFIGS / f"{dataset}.yaml"))
+    return parser.config
+
+
 def stage_overrides(name: str, everywhere: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Overrides of each stage: those of every recipe, then the recipe's own."""
-    return {stage: {**everywhere.get(stage, {}), **RECIPES[name][1].get(stage, {})} for stage in STAGES}
+    layers = {stage: everywhere.get(stage, {}) for stage in STAGES}
+    return merge_overrides(layers, RECIPES[name][1])
 
 
 def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywhere: Mapping[str, Any]) -> None:
@@ -190,7 +216,8 @@ def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywher
     recipe, _ = RECIPES[name]
     overrides = stage_overrides(name, everywhere)
     folder.mkdir(parents=True, exist_ok=True)
-    keys = {stage: _key(stage, recipe, overrides[stage]) for stage in OUTPUTS}
+    configured = merge_overrides(read_dataset(dataset).get("settings", {}), overrides)
+    keys = {stage: _key(stage, recipe, configured[stage]) for stage in OUTPUTS}
     before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
     done = {"finished": False, "peak_gb": 0.0, "keys": keys, "key": run_key(dataset, name, everywhere)}
     if before.get("key") == done["key"]:

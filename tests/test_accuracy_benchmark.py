@@ -80,12 +80,25 @@ def test_recipes_share_what_they_should():
     plain = keys("grad_cam")
     assert keys("fully_supervised") == plain
     assert keys("histosegnet")["train_classifier"] == plain["train_classifier"]
-    assert keys("default, no CutMix") == keys("default") != plain
+    assert keys("default, no CutMix, self-training") == keys("default") != plain
     for name in ("histosegnet", "sc_cam", "sshr"):
         assert keys(name)["generate_pseudo_masks"] != plain["generate_pseudo_masks"], name
     for name in ("sc_cam", "sshr"):
         assert keys(name)["train_classifier"] != plain["train_classifier"], name
     assert keys("wsss_tissue, one depth")["train_classifier"] == keys("wsss_tissue")["train_classifier"]
+
+
+def test_the_settings_of_a_dataset_are_part_of_a_run_and_its_own_win():
+    glas, lung = "default, no CutMix, self-training", "default, CutMix, no self-training"
+    assert glas in accuracy.duplicates("glas", {}) and lung not in accuracy.duplicates("glas", {})
+    assert lung in accuracy.duplicates("wsss4luad", {}) and glas not in accuracy.duplicates("wsss4luad", {})
+    assert accuracy.run_key("glas", glas, {}) == accuracy.run_key("glas", "default", {})
+    both = {"train": {"cutmix": 0.5, "self_training#weight": 1.0}}
+    assert accuracy.run_key("glas", "default", both) == accuracy.run_key("glas", "default, CutMix, self-training", {})
+    # what a dataset's settings switch off is off in the compared methods anyway
+    off = {"train": {"cutmix": 0.0, "self_training#weight": 0.0}}
+    for name in ("histosegnet", "sc_cam", "sshr", "wsss_tissue"):
+        assert len({accuracy.run_key(d, name, o) for d in ("glas", "wsss4luad") for o in ({}, off)}) == 2, name
 
 
 def test_the_table_has_every_finished_run_in_the_recipes_order(tmp_path):

@@ -19,7 +19,7 @@ from .facts import DATALIST_NAME, load_facts
 from .prepare import prepare as prepare_dataset
 from .stage import Stage
 
-__all__ = ["STAGES", "config_files", "run_pipeline"]
+__all__ = ["STAGES", "config_files", "merge_overrides", "run_pipeline"]
 
 #: Config files that make up the pipeline, in order.
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
@@ -34,6 +34,7 @@ def run_pipeline(
     source: str | None = None,
     dataset: Mapping[str, Any] | None = None,
     prepare: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     recipe: str | None = None,
     stages: Sequence[str] = STAGES,
@@ -51,7 +52,8 @@ def run_pipeline(
         source: raw data for :func:`scripts.prepare.prepare`; ``None`` if ``dataset_dir`` is prepared already.
         dataset: facts of the dataset, for preparation.
         prepare: settings of the preparation.
-        overrides: per stage, ids and values that override its config.
+        settings: per stage, ids and values that override its config, chosen for the dataset.
+        overrides: the same, chosen for the run; they win.
         recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name,
             both after those of the recipe that its ``recipe.yaml`` may name as ``extends``. A name alone is looked for in
             ``configs/recipes``. The default method by default.
@@ -64,12 +66,12 @@ def run_pipeline(
         The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
 
     Raises:
-        ValueError: overrides for an unknown stage, an unknown recipe, or a dataset that is not sound.
+        ValueError: settings or overrides for an unknown stage, an unknown recipe, or a dataset that is not sound.
     """
-    overrides = dict(overrides or {})
+    overrides = merge_overrides(settings or {}, overrides or {})
     unknown = sorted({*overrides, *stages} - set(STAGES))
     if unknown:
-        raise ValueError(f"stages or overrides: found {unknown}, expected {list(STAGES)}")
+        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(STAGES)}")
     files = {name: config_files(name, recipe) for name in stages}
     if source is not None:
         prepare_dataset(source, dataset_dir, dataset=dataset, progress=progress, **dict(prepare or {}))
@@ -114,6 +116,15 @@ def run_pipeline(
     if results:
         print(summary(results, output_dir, model_dir, load_facts(dataset_dir).published))
     return results
+
+
+def merge_overrides(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Overrides per stage; later ones win over earlier ones, id by id."""
+    merged: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for stage, values in layer.items():
+            merged.setdefault(stage, {}).update(values)
+    return merged
 
 
 def config_files(stage: str, recipe: str | None = None) -> list[str]:
