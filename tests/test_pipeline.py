@@ -20,6 +20,7 @@ from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.demo_dataset import DEMO_FACTS, write_demo_dataset
 from scripts.images import read_image, read_mask, write_image
+from scripts.pipeline import merge_overrides, run_pipeline
 from scripts.tracking import tracking_uri
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
@@ -114,6 +115,18 @@ def test_running_again_does_nothing(unbroken, tissue):
     before = {p: p.stat().st_mtime_ns for p in (unbroken / "models").iterdir()}
     _run("pipeline.yaml", **_settings(unbroken, tissue))
     assert before == {p: p.stat().st_mtime_ns for p in (unbroken / "models").iterdir()}
+
+
+def test_settings_of_a_dataset_reach_the_stages_and_overrides_win(unbroken, tissue):
+    """Put another way, the configuration is the same: nothing is done again."""
+    before = {p: p.stat().st_mtime_ns for p in (unbroken / "models").iterdir()}
+    settings = {**SHORT, "train": {**SHORT["train"], "cutmix": 0.1}}
+    overrides = {"train": {"cutmix": SHORT["train"]["cutmix"]}}
+    _run("pipeline.yaml", **{**_settings(unbroken, tissue), "settings": settings, "overrides": overrides})
+    assert before == {p: p.stat().st_mtime_ns for p in (unbroken / "models").iterdir()}
+    assert merge_overrides(settings, overrides) == SHORT
+    with pytest.raises(ValueError, match=r"settings or overrides: found .'training'"):
+        run_pipeline(**_places(unbroken), settings={"training": {"cutmix": 0.0}})
 
 
 @pytest.mark.parametrize("seed", [0, 1])
