@@ -138,9 +138,12 @@ def test_network_fits_the_metadata(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["luad", "bcss", "wsss4luad", "glas"])
-def test_dataset_files_hold_facts_and_preparation_alone(name):
+def test_dataset_files_hold_facts_preparation_and_known_settings_alone(name):
     config = ConfigParser.load_config_file(str(CONFIGS / f"{name}.yaml"))
-    assert set(config) == {"dataset", "prepare"}
+    assert {"dataset", "prepare"} <= set(config) <= {"dataset", "prepare", "settings"}
+    for stage, settings in config.get("settings", {}).items():
+        parser = ConfigParser(ConfigParser.load_config_file(str(CONFIGS / f"{stage}.yaml")))
+        assert all(key in parser for key in settings), settings
     assert load_facts(CONFIGS / f"{name}.yaml").num_classes in (2, 3, 4)
 
 
