@@ -184,9 +184,8 @@ def merge(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]])
 def run_key(dataset: str, name: str, everywhere: Mapping[str, Any]) -> str:
     """Identifies all that a run is configured by, but for its seed."""
     recipe, _ = RECIPES[name]
-    config = read_dataset(dataset)
-    overrides = merge_overrides(config.pop("settings", {}), stage_overrides(name, everywhere))
-    parser = ConfigParser(config)
+    overrides = stage_overrides(dataset, name, everywhere)
+    parser = ConfigParser({key: value for key, value in read_dataset(dataset).items() if key != "settings"})
     parser.update({f"prepare#{key}": value for key, value in everywhere.get("prepare", {}).items()})
     parts = [json.dumps(parser.config, sort_keys=True), *(_key(stage, recipe, overrides[stage]) for stage in STAGES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -205,19 +204,18 @@ def read_dataset(dataset: str) -> dict[str, Any]:
     return parser.config
 
 
-def stage_overrides(name: str, everywhere: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Overrides of each stage: those of every recipe, then the recipe's own."""
+def stage_overrides(dataset: str, name: str, everywhere: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Overrides of each stage: the dataset's settings, then those of every recipe, then the recipe's own."""
     layers = {stage: everywhere.get(stage, {}) for stage in STAGES}
-    return merge_overrides(layers, RECIPES[name][1])
+    return merge_overrides(read_dataset(dataset).get("settings", {}), layers, RECIPES[name][1])
 
 
 def run(dataset: str, source: str, folder: Path, name: str, seed: int, everywhere: Mapping[str, Any]) -> None:
     """One pipeline in a process of its own; its output goes to ``log.txt``, its peak memory to ``run.json``."""
     recipe, _ = RECIPES[name]
-    overrides = stage_overrides(name, everywhere)
+    overrides = stage_overrides(dataset, name, everywhere)
     folder.mkdir(parents=True, exist_ok=True)
-    configured = merge_overrides(read_dataset(dataset).get("settings", {}), overrides)
-    keys = {stage: _key(stage, recipe, configured[stage]) for stage in OUTPUTS}
+    keys = {stage: _key(stage, recipe, overrides[stage]) for stage in OUTPUTS}
     before = json.loads((folder / "run.json").read_text()) if (folder / "run.json").is_file() else {}
     done = {"finished": False, "peak_gb": 0.0, "keys": keys, "key": run_key(dataset, name, everywhere)}
     if before.get("key") == done["key"]:
