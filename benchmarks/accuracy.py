@@ -34,6 +34,13 @@ from scripts.stage import git_commit
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 #: The map of the hierarchical classifier that an evaluation shows.
 FUSED: dict[str, Any] = {"layers": ["fused"]}
+#: Three maps that vote for themselves, without a refined one.
+VOTES: dict[str, Any] = {"masker#refinement": None, "consensus": [0.2, 0.2, 0.6]}
+CUTMIX_SELF_TRAINING = [
+    (cutmix, c, taught, w)
+    for cutmix, c in (("CutMix", 0.5), ("no CutMix", 0.0))
+    for taught, w in (("self-training", 1.0), ("no self-training", 0.0))
+]
 #: What a recipe is: a folder of configs/recipes (``None``: the default), and overrides of single stages.
 RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     "default": (None, {"evaluate": FUSED}),
@@ -47,17 +54,36 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     # ablations of the default, of the upper bound, and of the paper's method
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
-    "default, no consensus": (
+    "default, no field": (None, {"generate_pseudo_masks": {"masker#refinement#crf": None}, "evaluate": FUSED}),
+    "default, no appearance": (None, {"generate_pseudo_masks": {"masker#refinement#appearance": 0.0}, "evaluate": FUSED}),
+    **{
+        f"default, {cutmix}, {taught}": (None, {"train": {"cutmix": c, "self_training#weight": w}, "evaluate": FUSED})
+        for cutmix, c, taught, w in CUTMIX_SELF_TRAINING
+    },
+    # the default before 0.4.0, and what was left out of it
+    "default, no refinement": (None, {"generate_pseudo_masks": VOTES, "evaluate": FUSED}),
+    "default, no refinement, no context": (
+        None,
+        {"generate_pseudo_masks": {**VOTES, "masker#context": 0.0}, "evaluate": FUSED},
+    ),
+    "default, no refinement, no share prior": (
+        None,
+        {"generate_pseudo_masks": {**VOTES, "masker#share_prior": 0.0}, "evaluate": FUSED},
+    ),
+    "default, no refinement, no consensus": (
         None,
         {
+            "generate_pseudo_masks": VOTES,
             "train": {"layers": ["gradcam_stage4", "gradcam_stage5", "fused"], "layer_weights": [0.2, 0.2, 0.6]},
             "evaluate": FUSED,
         },
     ),
     **{
-        f"default, {cutmix}, {taught}": (None, {"train": {"cutmix": c, "self_training#weight": w}, "evaluate": FUSED})
-        for cutmix, c in (("CutMix", 0.5), ("no CutMix", 0.0))
-        for taught, w in (("self-training", 1.0), ("no self-training", 0.0))
+        f"default, no refinement, {cutmix}, {taught}": (
+            None,
+            {"generate_pseudo_masks": VOTES, "train": {"cutmix": c, "self_training#weight": w}, "evaluate": FUSED},
+        )
+        for cutmix, c, taught, w in CUTMIX_SELF_TRAINING
     },
     # the default before 0.3.0
     "grad_cam, CutMix, self-training": ("grad_cam", {"train": {"cutmix": 0.5, "self_training#weight": 1.0}}),

@@ -175,7 +175,7 @@ def test_the_default_method_on_the_papers_networks(tissue, tmp_path):
     )  # fmt: skip
     assert [m for m in results["scores"] if m.startswith("CAM")] == ["CAM b4_5", "CAM b5_2", "CAM bn7", "CAM fused"]
     masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
-    assert masks == {"gradcam_b4_5", "gradcam_b5_2", "fused", "consensus"}
+    assert masks == {"gradcam_b4_5", "gradcam_b5_2", "fused", "refined", "consensus"}
     state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
     # random weights have no statistics to keep
     assert {"heads.0.weight", "rectifications.1.gate_scale"} <= set(state) and (

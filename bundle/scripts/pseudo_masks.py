@@ -14,6 +14,7 @@ from ignite.engine import Engine
 from ignite.handlers import ProgressBar
 from tqdm import tqdm
 
+from .appearance import Appearance
 from .atomic import discard_unfinished, write_json, write_text
 from .cam import grad_cam, upsample
 from .classifier import TissueClassifier
@@ -23,6 +24,7 @@ from .facts import DatasetFacts
 from .images import image_size, read_image, write_mask
 from .patch_batches import alike_batches, decoded, several_classes
 from .pseudo_mask_summary import pseudo_mask_paths, summarise_pseudo_masks
+from .refinement import REFINED, Refinement
 from .shares import class_offsets, standardise
 from .white import white_background
 from .winograd import with_winograd
@@ -53,6 +55,8 @@ class PseudoMasker:
             logits is not swallowed by one with strong ones. The published program does not.
         share_prior: how far the share of a patch that each of its classes gets is moved towards an equal one, in [0, 1] (see
             :func:`~.shares.class_offsets`); :meth:`calibrate` takes the measure.
+        refinement: makes one more mask, ``"refined"``, of those maps that it names; what tissues look like close up is
+            learned by :meth:`calibrate` and left out without.
         device: where the networks run. On a CPU the classifier's wide 3x3 convolutions run as
             :class:`~.winograd.WinogradConv2d`; its weights must not change while the masker is in use.
     """
@@ -68,6 +72,7 @@ class PseudoMasker:
         device: torch.device | str = "cpu",
         context: float = 0.0,
         share_prior: float = 0.0,
+        refinement: Refinement | None = None,
     ) -> None:
         if not 0 <= share_prior <= 1:
             raise ValueError(f"share_prior: expected a number in [0, 1], found {share_prior}")
@@ -76,6 +81,11 @@ class PseudoMasker:
         self.check_layers(classifier, layers)
         if not layers or not scales or min(scales) <= 0:
             raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
+        if refinement is not None:
+            if unknown := [layer for layer in refinement.weights if layer not in layers]:
+                raise ValueError(f"refinement: found weights of {unknown}, expected some of the layers {list(layers)}")
+            if refinement.appearance is not None:
+                classifier.extractor.check_layers(refinement.appearance.layers)
         self.classifier = with_winograd(classifier.to(device).eval())
         self.layers = tuple(layers)
         self.facts = facts
@@ -84,6 +94,8 @@ class PseudoMasker:
         self.balance = balance
         self.context = context
         self.share_prior = share_prior
+        self.refinement = refinement
+        self.outputs = self.layers if refinement is None else (*self.layers, REFINED)
         self.offsets: dict[str, torch.Tensor] = {}
         self.device = torch.device(device)
 
@@ -131,27 +143,60 @@ class PseudoMasker:
             total = {k: cam / cam.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6) for k, cam in total.items()}
         return total
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether masks depend on what :meth:`calibrate` measures."""
+        return bool(self.share_prior) or self._appearance is not None
+
+    @property
+    def _appearance(self) -> Appearance | None:
+        return None if self.refinement is None else self.refinement.appearance
+
     def calibrate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Measure on some patches of several classes what to add to each class's maps from now on.
+        """Measure on some patches of several classes what to add to each class's maps from now on, and learn from these
+        maps what the classes look like close up.
 
         Args:
             batches: images and labels as :meth:`__call__` takes them.
         """
         scores: dict[str, list[torch.Tensor]] = {layer: [] for layer in self.layers}
         named: list[torch.Tensor] = []
+        features: list[torch.Tensor] = []
+        seen: list[torch.Tensor] = []  # which of a patch's pixels of tissue the features are of
         for images, labels in batches:
             present = torch.as_tensor(labels, dtype=torch.bool)
-            maps = self.maps(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, present)
+            image = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+            maps = self.maps(image, present)
             tissue = torch.from_numpy(np.stack([~self._white(patch) for patch in self._patches(images)]))
             named += present.unbind()
             for layer in self.layers:
                 standard = standardise(maps[layer], present.to(self.device)).cpu()
-                side = min(standard.shape[-2:])
-                thin = max(_THIN, side // _SIDE) if side >= 8 * _THIN else 1
+                thin = _thinned(standard.shape[-2:])
                 for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
                     scores[layer].append(score[:, kept])
-        if named:
+            if self._appearance is not None:
+                # every second of these in either direction
+                some = torch.zeros(tissue[0, ::thin, ::thin].shape, dtype=torch.bool)
+                some[::2, ::2] = True
+                near = self.inner(upsample(self._appearance.features(self._features(image)), image.shape[-2:])).cpu()
+                for feature, kept in zip(near[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
+                    features.append(feature[:, kept & some])
+                    seen.append(some[kept])
+        if not named:
+            return
+        if self.share_prior:
             self.offsets = {layer: class_offsets(found, named, self.share_prior) for layer, found in scores.items()}
+        if self.refinement is not None and self._appearance is not None:
+            offsets = {layer: self.offsets.get(layer, torch.zeros(1))[:, None] for layer in self.layers}
+            sure = [
+                self.refinement.mean({layer: scores[layer][k][:, own] + offsets[layer] for layer in self.layers})
+                for k, own in enumerate(seen)
+            ]
+            self._appearance.fit(features, sure, named)
+
+    @torch.no_grad()
+    def _features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.classifier.extractor(image.to(self.device))
 
     def _patches(self, images: np.ndarray) -> np.ndarray:
         return self.inner(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
@@ -167,29 +212,49 @@ class PseudoMasker:
             labels: ``(N, C)`` image-level labels of the patches themselves, each with a present class.
 
         Returns:
-            ``(N, L, h, w)`` uint8 class indices, one map per layer, of the size of the patches; ``facts.white_value`` on
-            white background.
+            ``(N, L, h, w)`` uint8 class indices, one map for each of ``outputs``, of the size of the patches;
+            ``facts.white_value`` on white background.
         """
         present = torch.as_tensor(labels, dtype=torch.bool)
         patches = self._patches(images)
-        masks = np.empty((len(images), len(self.layers), *patches.shape[1:3]), np.uint8)
+        masks = np.empty((len(images), len(self.outputs), *patches.shape[1:3]), np.uint8)
         several = np.flatnonzero(present.sum(dim=1).numpy() > 1)
         # the mask of a patch with a single class is known without a map
         masks[:] = present.int().argmax(dim=1).numpy().astype(np.uint8)[:, None, None, None]
         if len(several):
             batch = torch.from_numpy(images[several]).permute(0, 3, 1, 2).float() / 255
-            maps = self.maps(batch, present[several])
+            scores = self._scores(batch, present[several])
             absent = ~present[several].to(self.device)[:, :, None, None]
-            for index, layer in enumerate(self.layers):
-                score = maps[layer]
-                if layer in self.offsets:
-                    score = standardise(score, ~absent[:, :, 0, 0]) + self.offsets[layer].to(score)[:, None, None]
-                winner = score.masked_fill(absent, float("-inf")).argmax(dim=1)
+            for index, layer in enumerate(self.outputs):
+                winner = scores[layer].masked_fill(absent, float("-inf")).argmax(dim=1)
                 masks[several, index] = winner.to("cpu", torch.uint8).numpy()
         if self.facts.white_background:
             for patch, mask in zip(patches, masks, strict=True):
                 mask[:, self._white(patch)] = self.facts.white_value
         return masks
+
+    def _scores(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What is arg-maxed among the present classes, ``(N, C, h, w)`` for every mask."""
+        scores = self.maps(image, present)
+        named = present.to(self.device)
+        for layer in self.layers:
+            if layer in self.offsets or self.refinement is not None:
+                scores[layer] = standardise(scores[layer], named)
+            if layer in self.offsets:
+                scores[layer] = scores[layer] + self.offsets[layer].to(scores[layer])[:, None, None]
+        if self.refinement is not None:
+            close = None
+            if self._appearance is not None and self._appearance.coefficients is not None:
+                close = self.inner(self._appearance(self._features(image), image.shape[-2:]))
+            inner = self.inner(image).to(self.device)
+            scores[REFINED] = self.refinement(scores, named, inner, close)
+        return scores
+
+
+def _thinned(size: Sequence[int]) -> int:
+    """Step between the pixels of a patch that are measured."""
+    side = min(size)
+    return max(_THIN, side // _SIDE) if side >= 8 * _THIN else 1
 
 
 def generate_pseudo_masks(
@@ -229,20 +294,20 @@ def generate_pseudo_masks(
     folder = Path(folder)
     _check(entries, folder)
     if consensus:
-        check_votes(masker.layers, consensus)
-    layers = (*masker.layers, CONSENSUS) if consensus else masker.layers
+        check_votes(masker.outputs, consensus)
+    layers = (*masker.outputs, CONSENSUS) if consensus else masker.outputs
     if masker.context and not any(is_placed(entry) for entry in entries):
         masker = copy(masker)
         masker.context = 0.0  # nothing is known of what surrounds a patch
     _clear_if_other(folder, layers, fingerprint)
     for layer in layers:
         discard_unfinished(folder / layer)
-    todo = [batch for batch in alike_batches(entries, batch_size) if not _done(batch, folder, masker.layers)]
+    todo = [batch for batch in alike_batches(entries, batch_size) if not _done(batch, folder, masker.outputs)]
 
     if todo:
         _run(masker, todo, entries, folder, progress, num_workers)
     if consensus:
-        write_consensus(entries, folder, masker.layers, consensus, masker.facts, progress)
+        write_consensus(entries, folder, masker.outputs, consensus, masker.facts, progress)
     summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
     write_json(folder / "summary.json", summary)
     return summary
@@ -277,14 +342,14 @@ def _run(
             masks = masker(np.stack(images), np.array([entry["label"] for entry in entries]))
             _wait(writing)
             for entry, per_layer in zip(entries, masks, strict=True):
-                for path, mask in zip(pseudo_mask_paths(folder, masker.layers, entry["name"]), per_layer, strict=True):
+                for path, mask in zip(pseudo_mask_paths(folder, masker.outputs, entry["name"]), per_layer, strict=True):
                     writing.append(pool.submit(write_mask, path, mask, masker.facts))
 
         engine = Engine(step)
         if progress:
             ProgressBar(desc="pseudo masks").attach(engine)
         read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
-        if masker.share_prior:
+        if masker.calibrated:
             some = alike_batches(several_classes(placed), 16)
             found = tqdm(decoded(some, pool, read), desc="shares", total=len(some), disable=not progress, leave=False)
             masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
