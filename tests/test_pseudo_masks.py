@@ -12,6 +12,8 @@ from scripts.facts import DatasetFacts
 from scripts.images import read_mask, write_image, write_mask
 from scripts.patch_batches import several_classes
 from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
+from scripts.refinement import Refinement
+from scripts.shares import standardise
 from tiny import TinyExtractor
 
 FACTS = DatasetFacts(classes=("a", "b", "c"), white_background=True)
@@ -245,3 +247,56 @@ def test_shares_of_a_rare_class_are_measured_on_all_of_its_patches():
 def test_share_prior_out_of_range():
     with pytest.raises(ValueError, match="share_prior: expected a number"):
         _masker(share_prior=2)
+
+
+def _refinement(**settings):
+    crf = {"radius": 3, "dilation": 1, "iterations": 3, "position_sigma": 3.0, "colour_sigma": 0.1, "smoothness_sigma": 1.0}
+    return Refinement(**{"weights": {"b": 1.0, "c": 3.0}, "features": ["a"], "crf": crf, **settings})
+
+
+def test_a_refined_mask_is_one_more_layer_and_resumes_with_the_same_bits(tmp_path, entries):
+    folder, layers = tmp_path / "m", (*LAYERS, "refined")
+    settings = {"context": 0.25, "share_prior": 0.5}
+    masker = _masker(refinement=_refinement(), **settings)
+    assert masker.outputs == layers and masker.calibrated
+    summary = generate_pseudo_masks(masker, entries, folder, "f", progress=False, consensus=[0.0, 0.0, 0.0, 1.0])
+    assert set(summary["pixels"]) == {*layers, "consensus"}
+    for entry in entries:
+        *_, refined, agreed = (read_mask(p) for p in pseudo_mask_paths(folder, (*layers, "consensus"), entry["name"]))
+        assert (refined == agreed).all()
+        assert set(np.unique(refined)) <= {*np.flatnonzero(entry["label"]), FACTS.white_value}
+    plain = tmp_path / "plain"  # the other masks are what they are without it
+    generate_pseudo_masks(_masker(**settings), entries, plain, "f", progress=False)
+    for path in sorted(plain.rglob("*.png")):
+        assert (read_mask(path) == read_mask(folder / path.relative_to(plain))).all()
+    before = {p: p.read_bytes() for p in folder.rglob("*.png")}
+    (folder / "refined/p3.png").unlink()
+    again = _masker(refinement=_refinement(), **settings)
+    generate_pseudo_masks(again, entries, folder, "f", progress=False, consensus=[0.0, 0.0, 0.0, 1.0])
+    assert {p: p.read_bytes() for p in folder.rglob("*.png")} == before
+
+
+def test_refined_masks_without_field_are_maps_and_appearance_added(rng):
+    """By hand from the parts: standardised maps with their offsets, and the discriminant of the shallow layer."""
+    images, labels = rng.integers(0, 150, (4, 32, 32, 3), dtype=np.uint8), np.array([[1, 1, 0]] * 3 + [[1, 1, 1]])
+    masker = _masker(refinement=_refinement(crf=None, appearance=0.5), share_prior=0.5)
+    masker.calibrate([(images, labels)])
+    batch, present = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(labels).bool()
+    maps = masker.maps(batch, present)
+    total = sum(
+        w * (standardise(maps[k], present) + masker.offsets[k][:, None, None]) for k, w in (("b", 0.25), ("c", 0.75))
+    )
+    with torch.no_grad():
+        total = total + 0.5 * masker.refinement.appearance(masker.classifier.extractor(batch), (32, 32))
+    expected = total.masked_fill(~present[:, :, None, None], float("-inf")).argmax(dim=1).numpy()
+    white = masker(images, labels)[:, 3] == FACTS.white_value
+    np.testing.assert_array_equal(masker(images, labels)[:, 3], np.where(white, FACTS.white_value, expected))
+    # features alone need the measure, too
+    assert _masker(refinement=_refinement()).calibrated and not _masker(refinement=_refinement(features=())).calibrated
+
+
+def test_a_refinement_of_layers_that_are_not_there():
+    with pytest.raises(ValueError, match=r"refinement: found weights of \['x'\], expected some of the layers"):
+        _masker(refinement=_refinement(weights={"x": 1.0}))
+    with pytest.raises(ValueError, match="has no layer"):
+        _masker(refinement=_refinement(features=["x"]))

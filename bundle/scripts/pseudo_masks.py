@@ -175,12 +175,13 @@ class PseudoMasker:
                 for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
                     scores[layer].append(score[:, kept])
             if self._appearance is not None:
-                # every second of these in either direction
+                # every second of these in either direction; a patch at a time, for features may be many
                 some = torch.zeros(tissue[0, ::thin, ::thin].shape, dtype=torch.bool)
                 some[::2, ::2] = True
-                near = self.inner(upsample(self._appearance.features(self._features(image)), image.shape[-2:])).cpu()
-                for feature, kept in zip(near[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
-                    features.append(feature[:, kept & some])
+                close = self._appearance.features(self._features(image))
+                for k, kept in enumerate(tissue[:, ::thin, ::thin]):
+                    near = self.inner(upsample(close[k : k + 1], image.shape[-2:]))[0, :, ::thin, ::thin].cpu()
+                    features.append(near[:, kept & some])
                     seen.append(some[kept])
         if not named:
             return
