@@ -15,6 +15,7 @@ from scripts.datalist import write_datalist
 from scripts.facts import DatasetFacts, load_facts
 from scripts.images import write_image, write_mask
 from scripts.pseudo_masks import pseudo_mask_paths
+from scripts.refinement import REFINED
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 LAYERS = ("gradcam_stage4", "gradcam_stage5", "fused")
@@ -28,7 +29,7 @@ def folders(tmp_path, rng):
     for i in range(6):
         write_image(data / f"p{i}.png", rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
         mask = np.full((32, 32), i % 3)
-        for path in pseudo_mask_paths(tmp_path / "out" / "pseudo_masks", (*LAYERS, CONSENSUS), f"p{i}"):
+        for path in pseudo_mask_paths(tmp_path / "out" / "pseudo_masks", (*LAYERS, REFINED, CONSENSUS), f"p{i}"):
             write_mask(path, mask, facts)
         write_mask(data / f"m{i}.png", mask, facts)
         sections["training"].append({"image": f"p{i}.png", "label": [int(k == i % 3) for k in range(3)]})
@@ -163,4 +164,6 @@ def test_networks_are_the_same_in_every_config():
     assert all(c == classifiers[0] for c in classifiers)
     assert all(s == segmenters[0] for s in segmenters)
     assert read["generate_pseudo_masks"]["layers"] == list(LAYERS)
-    assert read["train"]["layers"] == [CONSENSUS] and len(read["generate_pseudo_masks"]["consensus"]) == len(LAYERS)
+    masks = read["generate_pseudo_masks"]
+    assert read["train"]["layers"] == [CONSENSUS] and len(masks["consensus"]) == len(LAYERS) + 1  # and the refined one
+    assert set(masks["masker"]["refinement"]["weights"]) <= set(LAYERS)
