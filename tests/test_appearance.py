@@ -92,3 +92,25 @@ def test_maps_have_the_size_asked_for_and_layers_the_size_of_the_deepest():
 def test_no_layers():
     with pytest.raises(ValueError, match="expected at least one layer"):
         Appearance([])
+
+
+def test_a_channel_that_hardly_moves_decides_nothing():
+    features, scores, _ = _steps()
+    present = [torch.tensor([1, 1])] * len(features)
+    still = [torch.cat([feature, 1e-7 * torch.rand(1, feature.shape[1])]) for feature in features]
+    plain, appearance = Appearance(["a"]), Appearance(["a"])
+    plain.fit(features, scores, present)
+    appearance.fit(still, scores, present)
+    torch.testing.assert_close(appearance.coefficients[:, :2], plain.coefficients, atol=1e-3, rtol=1e-3)
+    assert float(appearance.coefficients[:, 2].abs().max()) < 1
+
+
+def test_features_that_are_not_finite_are_refused_and_an_earlier_fit_is_forgotten():
+    features, scores, _ = _steps()
+    present = [torch.tensor([1, 1])] * len(features)
+    appearance = Appearance(["a", "b"])
+    appearance.fit(features, scores, present)
+    features[3][0, 5] = float("inf")
+    with pytest.raises(ValueError, match=r"features of \['a', 'b'\] are not finite"):
+        appearance.fit(features, scores, present)
+    assert appearance.coefficients is None

@@ -58,5 +58,8 @@ def test_files_and_continuation(tmp_path):
     write_mask(tmp_path / CONSENSUS / "p0.png", full(2)[0], FACTS)  # what is there is left
     write_consensus(entries, tmp_path, ["deep"], [1.0], FACTS, progress=False)
     assert (read_mask(tmp_path / CONSENSUS / "p0.png") == 2).all()
+    (tmp_path / CONSENSUS / "p1.png").unlink()
+    write_consensus(entries, tmp_path, ["not read", "deep"], [0.0, 1.0], FACTS, progress=False)
+    assert (read_mask(tmp_path / CONSENSUS / "p1.png") == second).all()
     with pytest.raises(ValueError, match="weight for each"):
         write_consensus(entries, tmp_path, ["deep"], [1.0, 2.0], FACTS, progress=False)

@@ -56,6 +56,7 @@ def test_the_border_moves_to_the_edge_of_the_colours(reduction):
         {"weights": {"a": -1.0, "b": 2.0}},
         {"weights": {"a": 1.0}, "appearance": -0.1},
         {"weights": {"a": 1.0}, "reduction": 0},
+        {"weights": {"a": 1.0}, "reduction": 1.5},
     ],
 )
 def test_values_out_of_range(settings):

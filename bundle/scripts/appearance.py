@@ -21,8 +21,8 @@ class Appearance:
     borders lie on either side of them and largely cancel.
 
     Args:
-        layers: shallow layers of the extractor.
-        ridge: penalty on the squared coefficients, of features in units of their standard deviation.
+        layers: shallow layers of the extractor, the one with the smallest maps last.
+        ridge: penalty on the squared coefficients and constant, of features in units of their standard deviation.
 
     Raises:
         ValueError: no layers.
@@ -37,7 +37,7 @@ class Appearance:
         self.constants: torch.Tensor | None = None
 
     def features(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Chosen layers ``{layer: (N, c, h, w)}`` at the size of the deepest, ``(N, F, h, w)``."""
+        """Chosen layers ``{layer: (N, c, h, w)}`` at the size of the last, ``(N, F, h, w)``."""
         size = features[self.layers[-1]].shape[-2:]
         return torch.cat([functional.adaptive_avg_pool2d(features[layer].float(), size) for layer in self.layers], dim=1)
 
@@ -48,21 +48,30 @@ class Appearance:
             features: ``(F, P)`` for P pixels of a patch each.
             scores: scores of the maps there, ``(C, P)``.
             present: image-level labels of the patches, ``(C,)``.
+
+        Raises:
+            ValueError: features that are not finite.
         """
+        self.coefficients = self.constants = None
         kept = [k for k, feature in enumerate(features) if feature.shape[1]]
         if not kept:
             return
-        samples = [torch.cat([features[k].double(), torch.ones(1, features[k].shape[1]).double()]) for k in kept]
-        count = sum(x.shape[1] for x in samples)
-        mean = sum(x.sum(dim=1) for x in samples) / count
-        deviation = (sum((x - mean[:, None]).square().sum(dim=1) for x in samples) / count).sqrt().clamp(min=1e-6)
+
+        def extended(k: int) -> torch.Tensor:
+            return torch.cat([features[k].double(), torch.ones(1, features[k].shape[1], dtype=torch.float64)])
+
+        count = sum(features[k].shape[1] for k in kept)
+        mean = sum(extended(k).sum(dim=1) for k in kept) / count
+        deviation = (sum((extended(k) - mean[:, None]).square().sum(dim=1) for k in kept) / count).sqrt()
+        # a channel that hardly moves here must not decide elsewhere
+        deviation = deviation.clamp(min=max(1e-3 * float(deviation[:-1].median()), 1e-6))
         mean[-1], deviation[-1] = 0.0, 1.0
         classes, size = len(present[0]), len(mean)
         moments = torch.zeros(classes, size, size, dtype=torch.float64)
         products = torch.zeros(classes, size, dtype=torch.float64)
         totals = torch.zeros(classes, dtype=torch.float64)
-        for sample, k in zip(samples, kept, strict=True):
-            x, named = (sample - mean[:, None]) / deviation[:, None], present[k].bool()
+        for k in kept:
+            x, named = (extended(k) - mean[:, None]) / deviation[:, None], present[k].bool()
             # twice the scores: the margin of two classes goes through tanh
             share = torch.softmax((2 * scores[k].double()).masked_fill(~named[:, None], float("-inf")), dim=0)
             top = share.topk(2, dim=0).values
@@ -81,11 +90,13 @@ class Appearance:
         coefficients = weights[:, :-1]
         # so that scores around their mean over a patch's classes have a root mean square of 1 in the sample
         square, values = 0.0, 0
-        for sample, k in zip(samples, kept, strict=True):
-            own = (coefficients @ sample[:-1] + constants[:, None])[present[k].bool()]
+        for k in kept:
+            own = (coefficients @ features[k].double() + constants[:, None])[present[k].bool()]
             square += float((own - own.mean(dim=0)).square().sum())
             values += own.numel()
         scale = max(square / values, 1e-24) ** 0.5
+        if not (coefficients / scale).isfinite().all():
+            raise ValueError(f"appearance: the features of {list(self.layers)} are not finite on the training patches")
         self.coefficients, self.constants = (coefficients / scale).float(), (constants / scale).float()
 
     def __call__(self, features: Mapping[str, torch.Tensor], size: Sequence[int]) -> torch.Tensor:

@@ -111,6 +111,8 @@ def write_consensus(
     """
     check_votes(layers, weights)
     folder = Path(folder)
+    heard = [(layer, weight) for layer, weight in zip(layers, weights, strict=True) if weight]
+    layers, weights = [layer for layer, _ in heard], [weight for _, weight in heard]
 
     sizes: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
     for entry in entries:

@@ -59,9 +59,12 @@ class WindowedCRF:
         Returns:
             ``(N, C, H, W)``, summing to 1 over the classes.
         """
-        unary = torch.log(probability.float().clamp(min=1e-20))
-        # one patch at a time: the kernels take (2 radius + 1)^2 values per pixel
-        return torch.cat([self._solve(image[k : k + 1].float(), unary[k : k + 1]) for k in range(len(image))])
+        result = torch.zeros_like(probability, dtype=torch.float32)
+        # one patch at a time: the kernels take (2 radius + 1)^2 values per pixel; and its own classes alone
+        for k, own in enumerate(probability.flatten(2).amax(dim=2) > 0):
+            unary = torch.log(probability[k : k + 1, own].float().clamp(min=1e-20))
+            result[k, own] = self._solve(image[k : k + 1].float(), unary)[0]
+        return result
 
     def _solve(self, image: torch.Tensor, unary: torch.Tensor) -> torch.Tensor:
         q = torch.softmax(unary, dim=1)

@@ -31,12 +31,14 @@ from .winograd import with_winograd
 
 # step between the pixels that shares are measured on, and so many along a patch's shorter side at most
 _THIN, _SIDE = 4, 64
+# so many of these along its longer side at most, where features are measured
+_FEATURES = 16
 
 __all__ = ["PseudoMasker", "generate_pseudo_masks", "pseudo_mask_paths", "summarise_pseudo_masks"]
 
 
 class PseudoMasker:
-    """Turns patches with image-level labels into one label map per depth.
+    """Turns patches with image-level labels into one label map per depth, and a refined one if asked.
 
     The Grad-CAM of the present classes is upsampled to the patch and arg-maxed among them, for each layer on its own.
     White background is painted where the dataset has one.
@@ -175,17 +177,17 @@ class PseudoMasker:
                 for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
                     scores[layer].append(score[:, kept])
             if self._appearance is not None:
-                # every second of these in either direction; a patch at a time, for features may be many
+                # fewer of these, and a patch at a time, for features may be many
                 some = torch.zeros(tissue[0, ::thin, ::thin].shape, dtype=torch.bool)
-                some[::2, ::2] = True
+                step = max(2, -(-max(some.shape) // _FEATURES))
+                some[::step, ::step] = True
                 close = self._appearance.features(self._features(image))
                 for k, kept in enumerate(tissue[:, ::thin, ::thin]):
                     near = self.inner(upsample(close[k : k + 1], image.shape[-2:]))[0, :, ::thin, ::thin].cpu()
                     features.append(near[:, kept & some])
                     seen.append(some[kept])
-        if not named:
-            return
-        if self.share_prior:
+        self.offsets = {}
+        if self.share_prior and named:
             self.offsets = {layer: class_offsets(found, named, self.share_prior) for layer, found in scores.items()}
         if self.refinement is not None and self._appearance is not None:
             offsets = {layer: self.offsets.get(layer, torch.zeros(1))[:, None] for layer in self.layers}
@@ -352,7 +354,7 @@ def _run(
         read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
         if masker.calibrated:
             some = alike_batches(several_classes(placed), 16)
-            found = tqdm(decoded(some, pool, read), desc="shares", total=len(some), disable=not progress, leave=False)
+            found = tqdm(decoded(some, pool, read), desc="calibration", total=len(some), disable=not progress, leave=False)
             masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
         engine.run(decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
         _wait(writing)

@@ -31,7 +31,7 @@ class Refinement:
         reduction: the field is solved on a patch reduced by this factor, which costs its square less.
 
     Raises:
-        ValueError: no layer, weights that are negative or all zero, or a reduction below 1.
+        ValueError: no layer, weights that are negative or all zero, or a reduction below 1 or with a fraction.
     """
 
     def __init__(
@@ -42,17 +42,24 @@ class Refinement:
         crf: Mapping[str, Any] | None = None,
         reduction: int = 2,
     ) -> None:
-        if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0 or appearance < 0 or reduction < 1:
+        if (
+            not weights
+            or min(weights.values()) < 0
+            or sum(weights.values()) <= 0
+            or appearance < 0
+            or reduction < 1
+            or reduction % 1
+        ):
             raise ValueError(
                 "refinement: expected non-negative weights of one layer or more, not all zero, appearance >= 0 and "
-                f"reduction >= 1, found {dict(weights)}, {appearance}, {reduction}"
+                f"a whole reduction >= 1, found {dict(weights)}, {appearance}, {reduction}"
             )
         total = sum(weights.values())
         self.weights = {layer: weight / total for layer, weight in weights.items()}
         self.appearance = Appearance(features) if len(features) and appearance else None
         self.appearance_weight = appearance
         self.crf = None if crf is None else WindowedCRF(**crf)
-        self.reduction = reduction
+        self.reduction = int(reduction)
 
     def mean(self, scores: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Weighted mean of the layers' scores, all of one shape."""
