@@ -42,14 +42,8 @@ class Refinement:
         crf: Mapping[str, Any] | None = None,
         reduction: int = 2,
     ) -> None:
-        if (
-            not weights
-            or min(weights.values()) < 0
-            or sum(weights.values()) <= 0
-            or appearance < 0
-            or reduction < 1
-            or reduction % 1
-        ):
+        positive = weights and min([*weights.values(), appearance]) >= 0 and sum(weights.values()) > 0
+        if not positive or reduction < 1 or reduction % 1:
             raise ValueError(
                 "refinement: expected non-negative weights of one layer or more, not all zero, appearance >= 0 and "
                 f"a whole reduction >= 1, found {dict(weights)}, {appearance}, {reduction}"
