@@ -54,8 +54,6 @@ RECIPES: dict[str, tuple[str | None, dict[str, dict[str, Any]]]] = {
     # ablations of the default, of the upper bound, and of the paper's method
     "default, no context": (None, {"generate_pseudo_masks": {"masker#context": 0.0}, "evaluate": FUSED}),
     "default, no share prior": (None, {"generate_pseudo_masks": {"masker#share_prior": 0.0}, "evaluate": FUSED}),
-    "default, no field": (None, {"generate_pseudo_masks": {"masker#refinement#crf": None}, "evaluate": FUSED}),
-    "default, no appearance": (None, {"generate_pseudo_masks": {"masker#refinement#appearance": 0.0}, "evaluate": FUSED}),
     **{
         f"default, {cutmix}, {taught}": (None, {"train": {"cutmix": c, "self_training#weight": w}, "evaluate": FUSED})
         for cutmix, c, taught, w in CUTMIX_SELF_TRAINING

@@ -75,7 +75,7 @@ def _results(folder):
 
 
 def _same(a, b):
-    assert a[0] == b[0] and len(a[0]) == 4 * 32  # three layers and their consensus
+    assert a[0] == b[0] and len(a[0]) == 5 * 32  # three layers, the refined one and the consensus
     for one, other in zip(a[1], b[1], strict=True):
         assert all(torch.equal(one[k], other[k]) for k in one)
     assert a[2] == b[2]
