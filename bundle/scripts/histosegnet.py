@@ -9,7 +9,7 @@ import torch
 
 from .cam import grad_cam
 from .crf import WindowedCRF
-from .pseudo_masks import PseudoMasker
+from .masker import PseudoMasker
 
 __all__ = ["HistoSegNetMasker", "subtract_others"]
 
@@ -19,10 +19,10 @@ class HistoSegNetMasker(PseudoMasker):
     largest of the others (inter-class subtraction); then a conditional random field along the colours.
 
     Args:
-        args: as :class:`~.pseudo_masks.PseudoMasker`.
+        args: as :class:`~.masker.PseudoMasker`.
         crf: settings of the :class:`~.crf.WindowedCRF`; ``None`` leaves it out.
         floor: share that a class without evidence has before the field, in (0, 1).
-        kwargs: as :class:`~.pseudo_masks.PseudoMasker`.
+        kwargs: as :class:`~.masker.PseudoMasker`.
     """
 
     def __init__(self, *args: Any, crf: Mapping[str, Any] | None = None, floor: float = 0.05, **kwargs: Any) -> None:

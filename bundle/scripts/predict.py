@@ -8,7 +8,7 @@ from torch import nn
 
 from .facts import DatasetFacts
 from .gate import GatedSegmenter, gate
-from .pseudo_masks import PseudoMasker
+from .masker import PseudoMasker
 from .white import white_background
 
 __all__ = ["ComparisonNetwork", "label_map", "paint_white"]

@@ -56,7 +56,7 @@ class Report:
         scores: method to scores (see :meth:`scripts.metrics.ConfusionMatrix.scores`), in the table's order.
         method: the method whose confusion matrix and gallery are shown.
         histories: stage to figures per epoch.
-        pseudo_masks: summary of the pseudo masks (see :func:`scripts.pseudo_masks.summarise_pseudo_masks`).
+        pseudo_masks: summary of the pseudo masks (see :func:`scripts.pseudo_mask_summary.summarise_pseudo_masks`).
         worst: cases, worst first.
         best: cases, best first.
         environment: versions, commit, seed.

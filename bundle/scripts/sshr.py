@@ -13,8 +13,8 @@ from .cam import grad_cam_and_features, upsample
 from .classifier import TissueClassifier
 from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
+from .masker import PseudoMasker
 from .pda import ProgressiveDropoutAttention
-from .pseudo_masks import PseudoMasker
 
 __all__ = ["FUSED", "GRAD_CAM", "HierarchicalClassifier", "HierarchicalMasker", "PerScaleLoss", "Rectification"]
 
