@@ -27,9 +27,9 @@ from accuracy_table import figure, layout, markdown, summarise
 from harness import print_table, record
 from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
-from scripts.atomic import write_json
-from scripts.pipeline import STAGES, config_files, merge_overrides
-from scripts.stage import git_commit
+from scripts.core.atomic import write_json
+from scripts.core.environment import git_commit
+from scripts.run.pipeline import STAGES, config_files, merge_overrides
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 #: The map of the hierarchical classifier that an evaluation shows.

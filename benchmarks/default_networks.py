@@ -13,10 +13,10 @@ from unittest.mock import patch
 
 import torch
 from harness import alternate, print_table, record
-from scripts.classifier import TissueClassifier
-from scripts.efficientnet import EfficientNetLite0
-from scripts.precision import mixed_precision
-from scripts.segmenter import DeepLabV3Plus
+from scripts.core.precision import mixed_precision
+from scripts.networks.classifier import TissueClassifier
+from scripts.networks.efficientnet import EfficientNetLite0
+from scripts.networks.segmenter import DeepLabV3Plus
 from torch.nn import functional
 
 CLASSES = 4

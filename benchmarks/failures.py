@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from accuracy import folder_of
 from PIL import Image
-from scripts.datalist import read_datalist
-from scripts.facts import DatasetFacts, load_facts
-from scripts.images import read_image, read_mask, write_image
-from scripts.pictures import colourise, legend, overlay, strip
+from scripts.core.facts import DatasetFacts, load_facts
+from scripts.core.image_writers import write_image
+from scripts.core.images import read_image, read_mask
+from scripts.core.pictures import colourise, legend, overlay, strip
+from scripts.data.datalist import read_datalist
 
 METHOD = "segmenter + gate"
 

@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundle"))
 
-from scripts.stage import environment
+from scripts.core.environment import environment
 
 __all__ = ["alternate", "print_table", "record", "sync"]
 

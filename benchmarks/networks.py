@@ -17,13 +17,13 @@ from collections.abc import Callable
 
 import torch
 from harness import alternate, print_table, record
-from scripts.classifier import TissueClassifier
-from scripts.gate import GatedSegmenter, gate
-from scripts.precision import mixed_precision, prefers_bfloat16
-from scripts.resnet import ResNet
-from scripts.resnet38 import ResNet38
-from scripts.segmenter import DeepLabV3Plus
-from scripts.supervision import MultiLayerPseudoSupervisionLoss
+from scripts.core.precision import mixed_precision, prefers_bfloat16
+from scripts.networks.classifier import TissueClassifier
+from scripts.networks.gate import GatedSegmenter, gate
+from scripts.networks.resnet import ResNet
+from scripts.networks.resnet38 import ResNet38
+from scripts.networks.segmenter import DeepLabV3Plus
+from scripts.training.supervision import MultiLayerPseudoSupervisionLoss
 from torch.utils.flop_counter import FlopCounterMode
 
 OURS, MIXED = "this bundle", "this bundle, --amp True"

@@ -22,11 +22,13 @@ import numpy as np
 import torch
 from harness import alternate, median_rate, print_table, record
 from PIL import Image
-from scripts.classifier import TissueClassifier
-from scripts.facts import DatasetFacts
-from scripts.images import read_mask
-from scripts.pseudo_masks import PseudoMasker, generate_pseudo_masks, pseudo_mask_paths
-from scripts.resnet38 import ResNet38
+from scripts.core.facts import DatasetFacts
+from scripts.core.images import read_mask
+from scripts.core.names import pseudo_mask_paths
+from scripts.networks.classifier import TissueClassifier
+from scripts.networks.resnet38 import ResNet38
+from scripts.pseudo_masks.generate import generate_pseudo_masks
+from scripts.pseudo_masks.masker import PseudoMasker
 
 LAYERS = ("b4_5", "b5_2", "bn7")
 CLASSES = 4

@@ -10,12 +10,12 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 from scripts import BUNDLE_ROOT
-from scripts.consensus import CONSENSUS
-from scripts.datalist import write_datalist
-from scripts.facts import DatasetFacts, load_facts
-from scripts.images import write_image, write_mask
-from scripts.pseudo_masks import pseudo_mask_paths
-from scripts.refinement import REFINED
+from scripts.core.facts import DatasetFacts, load_facts
+from scripts.core.image_writers import write_image, write_mask
+from scripts.core.names import pseudo_mask_paths
+from scripts.data.datalist import write_datalist
+from scripts.pseudo_masks.consensus import CONSENSUS
+from scripts.pseudo_masks.refinement import REFINED
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 LAYERS = ("gradcam_stage4", "gradcam_stage5", "fused")
@@ -63,10 +63,10 @@ def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
 
 
 def _weights(folder):
-    from scripts.efficientnet import EfficientNetLite0
-    from scripts.segmenter import DeepLabV3Plus
-    from scripts.sshr import HierarchicalClassifier
-    from scripts.weights import save_facts
+    from scripts.networks.efficientnet import EfficientNetLite0
+    from scripts.networks.hierarchical import HierarchicalClassifier
+    from scripts.networks.segmenter import DeepLabV3Plus
+    from scripts.weights.files import save_facts
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     extractor = EfficientNetLite0(pretrained=False, last_stage="stage7")

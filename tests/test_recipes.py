@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
+from published_files import published_names
 from scripts import BUNDLE_ROOT
-from scripts.datalist import write_datalist
-from scripts.demo_dataset import DEMO_FACTS, write_demo_dataset
-from scripts.images import read_mask, write_image
-from scripts.pipeline import config_files, run_pipeline
-from scripts.training_data import supervised_data
-from test_published import published_names
+from scripts.core.image_writers import write_image
+from scripts.core.images import read_mask
+from scripts.data.datalist import write_datalist
+from scripts.data.split import supervised_data
+from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
+from scripts.run.pipeline import config_files, run_pipeline
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 # a sixteenth of the width: the shape of the paper's networks at a fraction of their cost

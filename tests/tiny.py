@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from scripts.extractor import FeatureExtractor
+from scripts.networks.extractor import FeatureExtractor
 from torch import nn
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import errors
+from .core import errors
 
 #: Absolute path of the folder that holds ``configs``, ``scripts``, ``models`` and ``docs``.
 BUNDLE_ROOT = str(Path(__file__).resolve().parent.parent)

@@ -1,0 +1,15 @@
+"""What every room uses, and which uses none: dataset facts, images and their pictures, metrics, precision, names, atomic
+writes, errors."""
+
+from .facts import DATALIST_NAME, DatasetFacts, load_facts
+from .metrics import TissueScores
+from .precision import MixedPrecisionInferer, prefers_bfloat16
+
+__all__ = [
+    "DATALIST_NAME",
+    "DatasetFacts",
+    "MixedPrecisionInferer",
+    "TissueScores",
+    "load_facts",
+    "prefers_bfloat16",
+]

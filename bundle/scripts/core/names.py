@@ -1,0 +1,44 @@
+"""Names of outputs: a file's stem, and as much of its path as it takes to tell it from the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from .images import suffix
+
+__all__ = ["pseudo_mask_paths", "unique_names"]
+
+
+def unique_names(paths: Sequence[str | Path]) -> list[str]:
+    """A different name for every path, in their order, without slashes.
+
+    A name is the file's stem; where two share one, with the suffix; where that does not tell them apart, with one more
+    parent folder after the other (``case1_img_001_png``); at last, for one and the same path, with a number.
+    """
+    files = [Path(p) for p in paths]
+    parts = [[*p.parts[:-1], p.name.replace(".", "_")] for p in files]
+    names = [p.name[: len(p.name) - len(suffix(p))] or p.name for p in files]
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        counts = Counter(names)
+        if len(counts) == len(names):
+            return names
+        names = [n if counts[n] == 1 else _joined(p[-depth:]) for n, p in zip(names, parts, strict=True)]
+    taken: set[str] = set()
+    for index, name in enumerate(names):
+        number = 1
+        while names[index] in taken:
+            number += 1
+            names[index] = f"{name}_{number}"
+        taken.add(names[index])
+    return names
+
+
+def pseudo_mask_paths(folder: str | Path, layers: Sequence[str], name: str) -> list[str]:
+    """Files of the pseudo masks of one patch, one per layer: ``<folder>/<layer>/<name>.png``."""
+    return [str(Path(folder) / layer / f"{name}.png") for layer in layers]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "_".join(part.strip("/\\:") for part in parts if part.strip("/\\:"))

@@ -1,0 +1,24 @@
+"""From raw data to a prepared dataset (``prepare``), its check and its cost in labels, and the transforms that read it."""
+
+from .annotation_cost import annotation_cost
+from .check import assert_sound
+from .datalist import read_datalist
+from .prepare import prepare
+from .split import classifier_data, patch_size, segmenter_data, supervised_data
+from .stain_jitter import RandStainJitterd
+from .transforms import ReadImaged, ReadMasksd, ToUnitRanged
+
+__all__ = [
+    "RandStainJitterd",
+    "ReadImaged",
+    "ReadMasksd",
+    "ToUnitRanged",
+    "annotation_cost",
+    "assert_sound",
+    "classifier_data",
+    "patch_size",
+    "prepare",
+    "read_datalist",
+    "segmenter_data",
+    "supervised_data",
+]

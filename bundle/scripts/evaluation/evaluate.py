@@ -1,0 +1,117 @@
+"""Scores every method on the test images, and keeps what the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+
+from ..core.atomic import write_json
+from ..core.facts import DatasetFacts
+from ..core.image_writers import write_mask
+from ..core.images import read_mask
+from ..core.metrics import ConfusionMatrix
+from ..inference.predict import ComparisonNetwork
+
+__all__ = ["Evaluation", "test_entries"]
+
+
+class Evaluation:
+    """Handler that counts the pixels of every method of a :class:`~scripts.inference.ComparisonNetwork` over test images.
+
+    Args:
+        network: the network that the evaluator runs.
+        facts: facts of the dataset.
+        folder: label maps are written to ``<folder>/label_maps/<method>/<name>.png``.
+        gated: whether the method of record is the gated segmenter.
+    """
+
+    def __init__(self, network: ComparisonNetwork, facts: DatasetFacts, folder: str | Path, gated: bool = True) -> None:
+        self.network = network
+        self.facts = facts
+        self.folder = Path(folder)
+        self.method = "segmenter + gate" if gated else "segmenter"
+        self.matrices = {method: ConfusionMatrix(facts.num_classes) for method in network.methods}
+        self.images: list[dict[str, Any]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the evaluator."""
+        engine.add_event_handler(Events.STARTED, self._reset)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def _reset(self, _engine: Engine) -> None:
+        self.images.clear()
+        for method in self.matrices:
+            self.matrices[method] = ConfusionMatrix(self.facts.num_classes)
+
+    def __call__(self, engine: Engine) -> None:
+        output = engine.state.output
+        for entry, pred, label in zip(engine.state.batch["entry"], output["pred"], output["label"], strict=True):
+            truth = label[0].cpu().numpy()
+            maps = {k: v.to("cpu", torch.uint8).numpy() for k, v in self.network.split(pred).items()}
+            row: dict[str, Any] = {"name": entry["name"], "image": entry["image"], "mask": entry["mask"], "maps": {}}
+            for method, prediction in maps.items():
+                matrix = ConfusionMatrix(self.facts.num_classes)
+                matrix.update(prediction, truth)
+                self.matrices[method] += matrix
+                path = self.folder / "label_maps" / method.replace(" ", "_").replace("+", "and") / f"{entry['name']}.png"
+                write_mask(path, prediction, self.facts)
+                row["maps"][method] = str(path)
+                if method == self.method:
+                    row["scores"] = matrix.scores(self.facts.classes)
+            self.images.append(row)
+
+    def label_maps(self, output: Mapping[str, torch.Tensor]) -> tuple[list, list]:
+        """``output_transform`` of the evaluator's key metric: label maps of the method of record, and true ones."""
+        return [self.network.split(p)[self.method] for p in output["pred"]], [t[0] for t in output["label"]]
+
+    def methods(self) -> dict[str, ConfusionMatrix]:
+        """Confusion matrix per method: the majority-class guess, the CAM of each layer, the segmenter without and with gate.
+
+        The guess gives every pixel the class that is most frequent in the truth, the best any constant can do.
+        """
+        like = self.matrices[self.method]
+        majority = int(like.matrix.sum(axis=1).argmax())
+        cams = [m for m in self.network.methods if m.startswith("CAM ")]
+        return {
+            f"majority class ({self.facts.classes[majority]})": ConfusionMatrix.constant(like, majority),
+            **{m: self.matrices[m] for m in cams},
+            **{m: self.matrices[m] for m in ("segmenter", "segmenter + gate")},
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Scores of every method and of every image, JSON-ready.
+
+        Raises:
+            ValueError: there was no test image with a mask.
+        """
+        if not self.images:
+            raise ValueError("no test image was evaluated: the datalist's test section has no entry with a mask")
+        return {
+            "method": self.method,
+            "scores": {name: m.scores(self.facts.classes) for name, m in self.methods().items()},
+            "images": {row["name"]: row["scores"] for row in self.images},
+        }
+
+    def write(self) -> dict[str, Any]:
+        """Write :meth:`results` to ``<folder>/metrics.json`` and return them."""
+        results = self.results()
+        write_json(self.folder / "metrics.json", results)
+        return results
+
+    def truth(self, row: Mapping[str, Any]) -> np.ndarray:
+        """True label map ``(H, W)`` of one of :attr:`images`."""
+        return read_mask(row["mask"], self.facts.num_classes)
+
+
+def test_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Datalist entries with a mask, as the evaluation's dataset takes them: paths, and the entry itself to keep."""
+    return [
+        {"image": e["image"], "label": e["mask"], "entry": {k: e[k] for k in ("name", "image", "mask")}}
+        for e in entries
+        if e.get("mask")
+    ]

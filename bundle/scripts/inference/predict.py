@@ -1,0 +1,89 @@
+"""From an image of any size to class probabilities, window by window."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.facts import DatasetFacts
+from ..core.white import white_background
+from ..networks.gate import GatedSegmenter, gate
+from ..pseudo_masks.masker import PseudoMasker
+
+__all__ = ["ComparisonNetwork", "label_map", "paint_white"]
+
+
+class ComparisonNetwork(nn.Module):
+    """All methods that a report compares, on one window: one forward pass of each network.
+
+    The classifier's own maps (stage 1) are votes: 1 for the class that a map gives a pixel, among the classes that the
+    classifier finds in the window (probability above one half; the likeliest one if there is none).
+
+    Args:
+        segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
+        masker: pseudo masker around the classifier.
+        epsilon: threshold of the gate.
+        flips: average the segmenter's and the gate's probabilities over flips of the window.
+        amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
+    """
+
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        masker: PseudoMasker,
+        epsilon: float = 0.1,
+        flips: bool = False,
+        amp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.gated = GatedSegmenter(segmenter, masker.classifier, epsilon=epsilon, flips=flips, amp=amp)
+        self._masker = [masker]  # in a list, so that its parts are not registered twice
+        self.methods = ["segmenter", "segmenter + gate", *(f"CAM {layer}" for layer in masker.layers)]
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Maps of every method for images ``(N, 3, H, W)`` in [0, 1]: ``(N, M * C, H, W)``, method by method."""
+        masker = self._masker[0]
+        class_probability = torch.sigmoid(masker.classifier(image).float())
+        present = class_probability > 0.5
+        present[torch.arange(len(image)), class_probability.argmax(dim=1)] = True
+        outputs = [self.segment(image)]
+        maps = masker.maps(image, present)
+        for layer in masker.layers:
+            winner = maps[layer].masked_fill(~present[:, :, None, None], float("-inf")).argmax(dim=1)
+            outputs.append(nn.functional.one_hot(winner, present.shape[1]).permute(0, 3, 1, 2).float())
+        return torch.cat(outputs, dim=1)
+
+    def segment(self, image: torch.Tensor) -> torch.Tensor:
+        """The segmenter's maps without and with gate, ``(N, 2 * C, H, W)``, as :class:`~scripts.networks.GatedSegmenter`
+        gives them."""
+        probability, class_probability = self.gated.probabilities(image)
+        gated = gate(probability, class_probability, self.gated.epsilon)
+        return torch.cat([probability, gated], dim=1)
+
+    def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``(M * C, H, W)`` averaged maps of one image to ``{method: (H, W) label map}``."""
+        parts = maps.unflatten(0, (len(self.methods), -1)).argmax(dim=1)
+        return dict(zip(self.methods, parts, strict=True))
+
+
+def label_map(probability: torch.Tensor, image: np.ndarray, facts: DatasetFacts) -> np.ndarray:
+    """The label map that a person gets: arg-max, with white background painted where the dataset has one.
+
+    Args:
+        probability: ``(C, H, W)``.
+        image: ``(H, W, 3)`` uint8 RGB.
+        facts: facts of the dataset.
+
+    Returns:
+        ``(H, W)`` uint8.
+    """
+    mask = probability.argmax(dim=0).to("cpu", torch.uint8).numpy()
+    return paint_white(mask, image, facts)
+
+
+def paint_white(mask: np.ndarray, image: np.ndarray, facts: DatasetFacts) -> np.ndarray:
+    """Copy of ``mask`` with white background painted where the dataset has one."""
+    if not facts.white_background:
+        return mask
+    return np.where(white_background(image), np.uint8(facts.white_value), mask)

@@ -1,0 +1,104 @@
+"""The classifier's gate on the segmenter (Han et al. 2022, section 3.4) and the two as one network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from ..core.precision import mixed_precision
+
+__all__ = ["FLIPS", "GatedSegmenter", "flipped_mean", "gate"]
+
+#: Axes of the identity, both flips and their product.
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+
+
+def gate(probability: torch.Tensor, class_probability: torch.Tensor, epsilon: float = 0.1) -> torch.Tensor:
+    """Zero the probabilities of classes that the classifier gives at most ``epsilon``.
+
+    An image whose classes would all be gated is left as it is, so that no pixel is ever without a class.
+
+    Args:
+        probability: ``(N, C, H, W)`` class probabilities of the segmenter, in [0, 1].
+        class_probability: ``(N, C)`` image-level probabilities of the classifier, in [0, 1].
+        epsilon: threshold; the paper's is 0.1.
+
+    Returns:
+        ``(N, C, H, W)``, not renormalised.
+    """
+    keep = class_probability > epsilon
+    keep = keep | ~keep.any(dim=1, keepdim=True)
+    return probability * keep[:, :, None, None].to(probability.dtype)
+
+
+class GatedSegmenter(nn.Module):
+    """Segmenter and classifier on the same window: class probabilities, gated.
+
+    Args:
+        segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
+        classifier: maps ``(N, 3, H, W)`` to logits ``(N, C)``; needed where ``gated``.
+        gated: switch of the gate.
+        epsilon: threshold of the gate.
+        flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
+            product, which costs four passes instead of one.
+        published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
+            zero, can still win over negative logits. For comparison alone.
+        amp: run both networks in mixed precision (bfloat16).
+
+    Raises:
+        ValueError: gated without a classifier.
+    """
+
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        classifier: nn.Module | None = None,
+        gated: bool = True,
+        epsilon: float = 0.1,
+        flips: bool = False,
+        published: bool = False,
+        amp: bool = False,
+    ) -> None:
+        super().__init__()
+        if gated and classifier is None:
+            raise ValueError("the gate needs a classifier: pass one, or gated=False")
+        self.segmenter = segmenter
+        self.classifier = classifier if gated else None
+        self.gated = gated
+        self.epsilon = epsilon
+        self.flips = flips
+        self.published = published
+        self.amp = amp
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
+        probability, class_probability = self.probabilities(image)
+        return probability if class_probability is None else gate(probability, class_probability, self.epsilon)
+
+    def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the gate works on: the segmenter's maps ``(N, C, H, W)``, and the classifier's probabilities ``(N, C)`` or
+        ``None`` without one; both averaged over flips."""
+        axes = FLIPS if self.flips else FLIPS[:1]
+
+        def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+            with mixed_precision(image.device, self.amp):
+                return network(x).float()
+
+        def maps(x: torch.Tensor) -> torch.Tensor:
+            logits = run(self.segmenter, x)
+            return logits if self.published else torch.softmax(logits, dim=1)
+
+        probability = flipped_mean(maps, image, axes)
+        if self.classifier is None:
+            return probability, None
+        classifier = self.classifier
+        return probability, torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in axes]).mean(dim=0)
+
+
+def flipped_mean(
+    network: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, axes: Sequence[Sequence[int]] = FLIPS
+) -> torch.Tensor:
+    """Mean of a network's maps ``(N, C, H, W)`` over flips of the image ``(N, 3, H, W)``, each flipped back."""
+    return torch.stack([network(image.flip(a)).flip(a) for a in axes]).mean(dim=0)

@@ -1,0 +1,13 @@
+"""From class activation maps to one pseudo mask per depth, refined and agreed on (``generate_pseudo_masks``)."""
+
+from .generate import generate_pseudo_masks
+from .hierarchical_masker import HierarchicalMasker
+from .masker import PseudoMasker
+from .refinement import Refinement
+
+__all__ = [
+    "HierarchicalMasker",
+    "PseudoMasker",
+    "Refinement",
+    "generate_pseudo_masks",
+]

@@ -1,0 +1,149 @@
+"""Pseudo masks of a datalist's patches, written as files and summarised; continued where they were interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine
+from ignite.handlers import ProgressBar
+from tqdm import tqdm
+
+from ..core.atomic import discard_unfinished, write_json, write_text
+from ..core.image_writers import write_mask
+from ..core.images import image_size, read_image
+from ..core.names import pseudo_mask_paths
+from .batches import alike_batches, decoded, several_classes
+from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
+from .context import windows
+from .masker import PseudoMasker
+from .summary import summarise_pseudo_masks
+
+__all__ = ["generate_pseudo_masks"]
+
+
+def generate_pseudo_masks(
+    masker: PseudoMasker,
+    entries: Sequence[Mapping[str, Any]],
+    folder: str | Path,
+    fingerprint: str,
+    batch_size: int = 16,
+    progress: bool = True,
+    num_workers: int = 2,
+    consensus: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
+
+    Patches are cut into the same batches whatever is there already, and a batch is skipped when all its files are, so
+    that an interrupted run ends with the same bits as an unbroken one. Patches of a batch have the same number of present
+    classes, as their number of backward passes depends on it.
+
+    Args:
+        masker: the pseudo masker.
+        entries: datalist entries with ``image``, ``label`` and ``name``.
+        folder: target; files in it of another ``fingerprint`` are removed first.
+        fingerprint: identifies classifier and settings.
+        batch_size: patches per forward pass.
+        progress: whether to show progress bars.
+        num_workers: threads that decode the next patches and write the last masks while the network runs.
+        consensus: weight of each layer's votes; a further layer ``consensus`` then holds what overlapping patches and all
+            depths agree on (see :func:`~.consensus.write_consensus`).
+
+    Returns:
+        The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
+
+    Raises:
+        ValueError: there are no patches, one has no class, a true mask has another size than its patch, or the votes do
+            not fit the layers.
+    """
+    folder = Path(folder)
+    _check(entries, folder)
+    if consensus:
+        check_votes(masker.outputs, consensus)
+    layers = (*masker.outputs, CONSENSUS) if consensus else masker.outputs
+    if masker.context and not any(is_placed(entry) for entry in entries):
+        masker = copy(masker)
+        masker.context = 0.0  # nothing is known of what surrounds a patch
+    _clear_if_other(folder, layers, fingerprint)
+    for layer in layers:
+        discard_unfinished(folder / layer)
+    todo = [batch for batch in alike_batches(entries, batch_size) if not _done(batch, folder, masker.outputs)]
+
+    if todo:
+        _run(masker, todo, entries, folder, progress, num_workers)
+    if consensus:
+        write_consensus(entries, folder, masker.outputs, consensus, masker.facts, progress)
+    summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _check(entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Refuse what would end the work later, or make masks that say nothing."""
+    if not entries:
+        raise ValueError(f"no patches to make pseudo masks of for {folder}: the datalist's training section is empty")
+    for entry in entries:
+        if not any(entry["label"]):
+            raise ValueError(f"{entry['image']}: found the label {list(entry['label'])}, expected at least one class")
+        if entry.get("mask"):
+            found, expected = image_size(entry["mask"]), image_size(entry["image"])
+            if found != expected:
+                raise ValueError(f"{entry['mask']}: found {found} px (H, W), expected its patch's {expected}")
+
+
+def _run(
+    masker: PseudoMasker,
+    batches: Sequence[Sequence[Mapping[str, Any]]],
+    placed: Sequence[Mapping[str, Any]],
+    folder: Path,
+    progress: bool,
+    workers: int,
+) -> None:
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        writing: list[Future] = []
+
+        def step(_engine: Engine, batch: tuple[Sequence[Mapping[str, Any]], list[np.ndarray]]) -> None:
+            entries, images = batch
+            masks = masker(np.stack(images), np.array([entry["label"] for entry in entries]))
+            _wait(writing)
+            for entry, per_layer in zip(entries, masks, strict=True):
+                for path, mask in zip(pseudo_mask_paths(folder, masker.outputs, entry["name"]), per_layer, strict=True):
+                    writing.append(pool.submit(write_mask, path, mask, masker.facts))
+
+        engine = Engine(step)
+        if progress:
+            ProgressBar(desc="pseudo masks").attach(engine)
+        read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
+        if masker.calibrated:
+            some = alike_batches(several_classes(placed), 16)
+            found = tqdm(decoded(some, pool, read), desc="calibration", total=len(some), disable=not progress, leave=False)
+            masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
+        engine.run(decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
+        _wait(writing)
+
+
+def _wait(writing: list[Future]) -> None:
+    """Wait for writers, so that neither a fault is lost nor masks pile up."""
+    for future in writing:
+        future.result()
+    writing.clear()
+
+
+def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str]) -> bool:
+    return all(Path(p).is_file() for entry in batch for p in pseudo_mask_paths(folder, layers, entry["name"]))
+
+
+def _clear_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
+    record = folder / "fingerprint.txt"
+    if not record.is_file() or record.read_text(encoding="utf-8").strip() != fingerprint:
+        # with a record the folder is ours, and so are layers that the new masks do not have
+        ours = [p.name for p in folder.iterdir() if p.is_dir()] if record.is_file() else layers
+        record.unlink(missing_ok=True)
+        for layer in ours:
+            for path in (folder / layer).glob("*.png"):
+                path.unlink()
+        write_text(record, fingerprint + "\n")

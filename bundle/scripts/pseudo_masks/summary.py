@@ -1,0 +1,62 @@
+"""What pseudo masks say, and how good they are where true masks are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..core.facts import DatasetFacts
+from ..core.images import read_mask
+from ..core.metrics import ConfusionMatrix
+from ..core.names import pseudo_mask_paths
+
+__all__ = ["summarise_pseudo_masks"]
+
+
+def summarise_pseudo_masks(
+    entries: Sequence[Mapping[str, Any]],
+    folder: str | Path,
+    layers: Sequence[str],
+    facts: DatasetFacts,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Count what the pseudo masks say, and score them where true masks are at hand.
+
+    Args:
+        entries: datalist entries; a true mask under ``mask`` is used for the scores alone.
+        folder: folder of the pseudo masks.
+        layers: its layers.
+        facts: facts of the dataset.
+        progress: whether to show a progress bar.
+
+    Returns:
+        ``{"patches": n, "pixels": {layer: {class: px}}, "agreement": {"a/b": share of pixels}, "scores": {layer:
+        scores}}``; ``scores`` is empty without true masks.
+    """
+    pixels = {layer: np.zeros(facts.num_classes + 1, np.int64) for layer in layers}
+    agreement = {pair: [0, 0] for pair in combinations(range(len(layers)), 2)}
+    matrices = {layer: ConfusionMatrix(facts.num_classes) for layer in layers}
+    scored = 0
+    for entry in tqdm(entries, desc="summary of pseudo masks", disable=not progress, leave=False):
+        masks = [read_mask(path) for path in pseudo_mask_paths(folder, layers, entry["name"])]
+        truth = read_mask(entry["mask"], facts.num_classes) if entry.get("mask") else None
+        scored += truth is not None
+        for layer, mask in zip(layers, masks, strict=True):
+            pixels[layer] += np.bincount(mask.ravel(), minlength=facts.num_classes + 1)[: facts.num_classes + 1]
+            if truth is not None:
+                matrices[layer].update(mask, truth)
+        for first, second in agreement:
+            agreement[first, second][0] += int((masks[first] == masks[second]).sum())
+            agreement[first, second][1] += masks[first].size
+    names = [*facts.classes, "white background"]
+    return {
+        "patches": len(entries),
+        "pixels": {k: dict(zip(names, v.tolist(), strict=True)) for k, v in pixels.items()},
+        "agreement": {f"{layers[a]}/{layers[b]}": same / max(1, n) for (a, b), (same, n) in agreement.items()},
+        "scores": {k: m.scores(facts.classes) for k, m in matrices.items()} if scored else {},
+    }

@@ -1,0 +1,11 @@
+"""How stages run: each with its folder, record, seed and tracked run; all of them in order (``pipeline``)."""
+
+from .pipeline import run_pipeline
+from .stage import Stage
+from .tracking import StageMLFlowHandler
+
+__all__ = [
+    "Stage",
+    "StageMLFlowHandler",
+    "run_pipeline",
+]

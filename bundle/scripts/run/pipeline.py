@@ -1,0 +1,184 @@
+"""All stages in order, each the MONAI workflow of its own config file, in one process."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from monai.bundle import ConfigWorkflow
+
+from .. import BUNDLE_ROOT
+from ..core.facts import DATALIST_NAME, load_facts
+from ..data.check import assert_sound
+from ..data.datalist import read_datalist
+from ..data.prepare import prepare as prepare_dataset
+from .stage import Stage
+
+__all__ = ["STAGES", "config_files", "merge_overrides", "run_pipeline"]
+
+#: Config files that make up the pipeline, in order.
+STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
+
+logger = logging.getLogger(__name__)
+
+
+def run_pipeline(
+    dataset_dir: str,
+    output_dir: str,
+    model_dir: str,
+    source: str | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    prepare: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    recipe: str | None = None,
+    stages: Sequence[str] = STAGES,
+    seed: int = 0,
+    experiment: str = "tissue-segmentation",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Prepare, check, and run every stage that is not finished yet; a stage finished with the same configuration and the
+    same inputs is skipped, one that was interrupted continues.
+
+    Args:
+        dataset_dir: prepared dataset; made from ``source`` where given.
+        output_dir: folder of the run.
+        model_dir: folder of the weights.
+        source: raw data for :func:`~scripts.data.prepare`; ``None`` if ``dataset_dir`` is prepared already.
+        dataset: facts of the dataset, for preparation.
+        prepare: settings of the preparation.
+        settings: per stage, ids and values that override its config, chosen for the dataset.
+        overrides: the same, chosen for the run; they win.
+        recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name,
+            both after those of the recipe that its ``recipe.yaml`` may name as ``extends``. A name alone is looked for in
+            ``configs/recipes``. The default method by default.
+        stages: names of the config files to run, in order.
+        seed: seed of all stages.
+        experiment: MLflow experiment.
+        progress: whether to show progress bars.
+
+    Returns:
+        The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
+
+    Raises:
+        ValueError: settings or overrides for an unknown stage, an unknown recipe, or a dataset that is not sound.
+    """
+    overrides = merge_overrides(settings or {}, overrides or {})
+    unknown = sorted({*overrides, *stages} - set(STAGES))
+    if unknown:
+        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(STAGES)}")
+    files = {name: config_files(name, recipe) for name in stages}
+    if source is not None:
+        prepare_dataset(source, dataset_dir, dataset=dataset, progress=progress, **dict(prepare or {}))
+    assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
+    if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
+        logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
+        stages = [name for name in stages if name != "evaluate"]
+    record = Stage(
+        "pipeline",
+        output_dir,
+        seed,
+        inputs=[str(Path(dataset_dir) / DATALIST_NAME)],
+        config={"stages": list(stages), "overrides": overrides, "recipe": recipe, "seed": seed},
+        experiment=experiment,
+    ).start()
+    for number, name in enumerate(stages, start=1):
+        workflow = ConfigWorkflow(
+            config_file=files[name],
+            workflow_type=None,
+            logging_file=False,
+            dataset_dir=dataset_dir,
+            output_dir=output_dir,
+            model_dir=model_dir,
+            seed=seed,
+            experiment=experiment,
+            parent_run=record.tracker.run_id,
+            progress=progress,
+            **overrides.get(name, {}),
+        )
+        workflow.initialize()
+        if workflow.parser.get_parsed_content("stage").finished():
+            logger.info("stage %d/%d %s: finished before, skipped", number, len(stages), name)
+            continue
+        logger.info("stage %d/%d %s", number, len(stages), name)
+        workflow.run()
+        workflow.finalize()
+        del workflow
+        gc.collect()  # datasets and networks of a stage refer to each other
+    metrics = Path(output_dir) / "evaluate" / "metrics.json"
+    results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
+    record.finish(results.get("scores", {}))
+    if results:
+        print(summary(results, output_dir, model_dir, load_facts(dataset_dir).published))
+    return results
+
+
+def merge_overrides(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Overrides per stage; later ones win over earlier ones, id by id."""
+    merged: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for stage, values in layer.items():
+            merged.setdefault(stage, {}).update(values)
+    return merged
+
+
+def config_files(stage: str, recipe: str | None = None) -> list[str]:
+    """Config files of a stage, in the order in which they are merged (see :func:`run_pipeline`).
+
+    Raises:
+        ValueError: no such recipe, the message lists the known ones; recipes that extend each other; or a ``recipe.yaml``
+            that does not name one.
+    """
+    files = [Path(BUNDLE_ROOT) / "configs" / f"{stage}.yaml"]
+    for folder in _recipe_folders(recipe):
+        files += [f for f in (folder / "networks.yaml", folder / f"{stage}.yaml") if f.is_file()]
+    return [str(f) for f in files]
+
+
+def _recipe_folders(recipe: str | None) -> list[Path]:
+    """Folders of the recipes that a recipe extends, the most basic first, and its own."""
+    recipes = Path(BUNDLE_ROOT) / "configs" / "recipes"
+    folders: list[Path] = []
+    while recipe is not None:
+        folder = next((f for f in (recipes / recipe, Path(recipe)) if f.is_dir()), None)
+        if folder is None:
+            known = sorted(p.name for p in recipes.iterdir() if p.is_dir())
+            raise ValueError(f"recipe: no folder {recipe}, and {recipe!r} is none of {known}")
+        if folder in folders:
+            raise ValueError(f"recipe: {folder} extends itself, by way of {[f.name for f in folders]}")
+        folders.insert(0, folder)
+        about = folder / "recipe.yaml"
+        content = yaml.safe_load(about.read_text(encoding="utf-8")) if about.is_file() else {"extends": None}
+        if not isinstance(content, dict) or set(content) != {"extends"}:
+            raise ValueError(f"{about}: found {content}, expected 'extends: NAME' and nothing else")
+        recipe = content["extends"]
+    return folders
+
+
+def summary(
+    results: Mapping[str, Any], output_dir: str, model_dir: str, published: Mapping[str, Sequence[float]] | None = None
+) -> str:
+    """Scores per method, published ones where the dataset has them, and where report, pictures and weights are, as text."""
+    scores = results["scores"]
+    classes = list(next(iter(scores.values()))["iou"])
+    width = max(map(len, scores))
+    lines = [" " * width + "   mIoU  FwIoU  " + "  ".join(f"IoU {c}" for c in classes)]
+    for method, values in scores.items():
+        cells = [values["miou"], values["fwiou"], *(values["iou"][c] for c in classes)]
+        text = [("-" if v is None else f"{100 * v:.1f}") for v in cells]
+        widths = [6, 6, *(len(c) + 5 for c in classes)]
+        lines.append(f"{method:<{width}}" + "".join(t.rjust(w + 1) for t, w in zip(text, widths, strict=True)))
+    for method, (low, high) in (published or {}).items():
+        lines.append(f"published mIoU {low:.1f}{f' to {high:.1f}' if high > low else ''}: {method}")
+    folder = Path(output_dir).absolute() / "evaluate"
+    lines += [
+        f"report    {folder / 'report.html'}",
+        f"pictures  {folder / 'gallery.png'}, {folder / 'label_maps'}",
+        f"weights   {Path(model_dir).absolute()}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,240 @@
+"""Import of published checkpoints: their names become this bundle's, and nothing in them is run."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.atomic import save_state
+from ..core.facts import DatasetFacts
+from .download import weights_file
+from .files import save_facts
+from .mxnet_params import read_mxnet_params
+
+__all__ = ["KINDS", "convert_checkpoints", "import_checkpoint", "initialise", "load_published"]
+
+logger = logging.getLogger(__name__)
+
+_PYRAMID = (
+    (re.compile(r"^aspp\.aspp(\d)\.atrous_conv\."), lambda m: f"pyramid.branches.{int(m[1]) - 1}.0."),
+    (re.compile(r"^aspp\.aspp(\d)\.bn\."), lambda m: f"pyramid.branches.{int(m[1]) - 1}.1."),
+    (re.compile(r"^aspp\.global_avg_pool\.1\."), lambda m: "pyramid.pooled.0."),
+    (re.compile(r"^aspp\.global_avg_pool\.2\."), lambda m: "pyramid.pooled.1."),
+    (re.compile(r"^aspp\.conv1\."), lambda m: "pyramid.project.0."),
+    (re.compile(r"^aspp\.bn1\."), lambda m: "pyramid.project.1."),
+    (re.compile(r"^decoder\.conv1\."), lambda m: "reduce.0."),
+    (re.compile(r"^decoder\.bn1\."), lambda m: "reduce.1."),
+    (re.compile(r"^decoder\.last_conv\.0\."), lambda m: "decoder.0.0."),
+    (re.compile(r"^decoder\.last_conv\.1\."), lambda m: "decoder.0.1."),
+    (re.compile(r"^decoder\.last_conv\.4\."), lambda m: "decoder.2.0."),
+    (re.compile(r"^decoder\.last_conv\.5\."), lambda m: "decoder.2.1."),
+    (re.compile(r"^decoder\.last_conv\.8\."), lambda m: "decoder.4."),
+    (re.compile(r"^backbone\."), lambda m: "extractor."),
+)
+_MXNET = {"weight": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_var": "running_var"}
+
+
+def load_published(network: nn.Module, path: str | Path, kind: str) -> nn.Module:
+    """Load a published checkpoint into a network of this bundle and return it.
+
+    Args:
+        network: ``classifier`` and ``resnet38``: :class:`~scripts.networks.TissueClassifier` on
+            :class:`~scripts.networks.ResNet38`. The others: :class:`~scripts.networks.DeepLabV3Plus` on
+            :class:`~scripts.networks.ResNet`.
+        path: the checkpoint.
+        kind: one of :data:`KINDS`. ``classifier`` and ``segmenter`` are the paper's trained networks, complete.
+            ``deeplab`` (DeepLabV3+ trained on PASCAL VOC), ``resnet101`` (ImageNet, torchvision's names) and ``resnet38``
+            (ImageNet, MXNet parameters) initialise a network; the layers of their own classes are dropped, and what the
+            network has beyond them stays as it is.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unknown kind; a file that is truncated, holds more than tensors, or has missing, surplus or wrongly
+            shaped entries. The network is then as it was.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {sorted(KINDS)}, found {kind!r}")
+    path = Path(path)
+    read, rename, kept = KINDS[kind]
+    state = {new: value for name, value in read(path).items() if (new := rename(name)) is not None}
+    own = network.state_dict()
+    expected = {name for name in own if not kept(name)}
+    counters = {name for name in expected if name.endswith("num_batches_tracked")}
+    missing, surplus = sorted(expected - counters - set(state)), sorted(set(state) - set(own))
+    shapes = [
+        f"{name}: found {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in sorted(set(own) & set(state))
+        if state[name].shape != own[name].shape
+    ]
+    if missing or surplus or shapes:
+        raise ValueError(
+            f"{path} is no {kind} checkpoint for this network: {len(missing)} entries missing {missing[:3]}, "
+            f"{len(surplus)} unknown {surplus[:3]}, {len(shapes)} of another shape {shapes[:3]}"
+        )
+    bad = [name for name, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if bad:
+        raise ValueError(f"{path}: values that are not finite in {bad[:3]}")
+    network.load_state_dict({**own, **state})
+    return network
+
+
+def import_checkpoint(network: nn.Module, path: str | Path, kind: str, target: str | Path) -> Path:
+    """:func:`load_published`, then write the network's state dict to ``target`` atomically."""
+    load_published(network, path, kind)
+    save_state(target, {name: value.detach().cpu() for name, value in network.state_dict().items()})
+    return Path(target)
+
+
+def convert_checkpoints(
+    classifier: nn.Module,
+    classifier_file: str | Path | None,
+    segmenter: nn.Module,
+    segmenter_file: str | Path | None,
+    facts: DatasetFacts,
+    model_dir: str | Path,
+    patch_size: Sequence[int],
+) -> list[Path]:
+    """Import the paper's trained networks; both are read before anything is written.
+
+    Args:
+        classifier: network for ``classifier_file``.
+        classifier_file: published classifier, or ``None``.
+        segmenter: network for ``segmenter_file``.
+        segmenter_file: published segmenter, or ``None``.
+        facts: what their classes mean.
+        model_dir: folder of ``classifier.pt``, ``model.pt`` and ``classes.json``.
+        patch_size: (height, width) in px of the patches that they were trained on.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: neither file is given, or one does not fit (see :func:`load_published`).
+    """
+    given = [
+        (network, path, kind, name)
+        for network, path, kind, name in (
+            (classifier, classifier_file, "classifier", "classifier.pt"),
+            (segmenter, segmenter_file, "segmenter", "model.pt"),
+        )
+        if path is not None
+    ]
+    if not given:
+        raise ValueError("nothing to import: name a published --classifier, a --segmenter, or both")
+    for network, path, kind, _ in given:
+        load_published(network, path, kind)
+    written = [save_facts(facts, model_dir, tuple(patch_size))]
+    for network, path, _, name in given:
+        target = Path(model_dir) / name
+        save_state(target, {key: value.detach().cpu() for key, value in network.state_dict().items()})
+        logger.info("%s: imported as %s", path, target)
+        written.append(target)
+    return written
+
+
+def initialise(network: nn.Module, source: str | Path | None, kind: str, sha256: str | None = None) -> nn.Module:
+    """:func:`load_published` of a path or an address (see :func:`~.download.weights_file` for it and for
+    ``sha256``), or the network as it is, with a warning, where no file is named."""
+    if source is None:
+        logger.warning(
+            "no initial_weights: %s starts from random weights, the published one does not", type(network).__name__
+        )
+        return network
+    return load_published(network, weights_file(source, sha256), kind)
+
+
+def _read_torch(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
+            reason = "it holds more than tensors, and running its code is refused"
+        raise ValueError(f"{path}: not a readable file of weights ({reason})") from error
+
+
+def _tensors(state: Any, path: Path) -> dict[str, torch.Tensor]:
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ValueError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
+    # networks trained on several GPUs put a prefix before every name
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _plain(path: Path) -> dict[str, torch.Tensor]:
+    return _tensors(_read_torch(path), path)
+
+
+def _wrapped(path: Path) -> dict[str, torch.Tensor]:
+    content = _read_torch(path)
+    if not isinstance(content, Mapping) or "state_dict" not in content:
+        found = sorted(content)[:3] if isinstance(content, Mapping) else type(content).__name__
+        raise ValueError(f"{path}: expected a checkpoint with 'state_dict', found {found}")
+    return _tensors(content["state_dict"], path)
+
+
+def _mxnet(path: Path) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array).float() for name, array in read_mxnet_params(path).items()}
+
+
+def _classifier_name(name: str) -> str:
+    return f"class_head.{name.removeprefix('fc8.')}" if name.startswith("fc8.") else f"extractor.{name}"
+
+
+def _segmenter_name(name: str) -> str:
+    for pattern, replacement in _PYRAMID:
+        if pattern.match(name):
+            return pattern.sub(replacement, name)
+    return name
+
+
+def _deeplab_name(name: str) -> str | None:
+    return None if name.startswith("decoder.last_conv.8.") else _segmenter_name(name)
+
+
+def _resnet_name(name: str) -> str | None:
+    return None if name.startswith("fc.") else f"extractor.{name}"
+
+
+def _mxnet_name(name: str) -> str | None:
+    """``arg:res3b1_branch2a_weight`` and ``aux:bn3b1_branch2a_moving_mean`` to this network's names."""
+    prefix, _, rest = name.partition(":")
+    base, _, kind = rest.rpartition("_")
+    if kind in ("mean", "var"):
+        base, kind = base.removesuffix("_moving"), f"moving_{kind}"
+    if prefix not in ("arg", "aux") or kind not in (*_MXNET, "bias"):
+        return name
+    if base.startswith("linear"):  # the head of the 1000 ImageNet classes
+        return None
+    if base == "conv1a":
+        return f"extractor.conv1a.{_MXNET.get(kind, kind)}"
+    if base == "bn7":
+        return f"extractor.bn7.{_MXNET.get(kind, kind)}"
+    match = re.fullmatch(r"(res|bn)(\d)([a-z])?(\d)?_(branch\w+)", base)
+    if not match:
+        return name
+    what, stage, letter, number, branch = match.groups()
+    # blocks are called 2a, 2b1, 2b2 (or 2a, 2b, ...) there, and b2, b2_1, b2_2 here
+    index = 0 if letter in (None, "a") else int(number or 1)
+    block = f"b{stage}" + (f"_{index}" if index else "")
+    return f"extractor.{block}.{'conv' if what == 'res' else 'bn'}_{branch}.{_MXNET.get(kind, kind)}"
+
+
+_Kind = tuple[Callable[[Path], dict[str, torch.Tensor]], Callable[[str], str | None], Callable[[str], bool]]
+
+#: How each kind of checkpoint is read, how its names translate, and which of the network's entries it need not hold.
+KINDS: dict[str, _Kind] = {
+    "classifier": (_plain, _classifier_name, lambda name: False),
+    "segmenter": (_wrapped, _segmenter_name, lambda name: False),
+    "deeplab": (_wrapped, _deeplab_name, lambda name: name.startswith("decoder.4.")),
+    "resnet101": (_plain, _resnet_name, lambda name: not name.startswith("extractor.")),
+    "resnet38": (_mxnet, _mxnet_name, lambda name: not name.startswith("extractor.")),
+}

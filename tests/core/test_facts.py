@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from scripts.core.facts import DatasetFacts, load_facts
+
+
+def test_defaults_follow_the_classes():
+    facts = DatasetFacts(classes=("a", "b", "c"))
+    assert (facts.num_classes, facts.white_value, len(facts.palette)) == (3, 3, 3)
+    assert facts.descriptions == facts.classes
+    assert len(set(facts.palette)) == 3
+
+
+def test_round_trip(tmp_path):
+    facts = DatasetFacts(classes=("a", "b"), palette=((1, 2, 3), (4, 5, 6)), mpp=0.5, patch_size=(112, 96))
+    path = tmp_path / "classes.json"
+    path.write_text(json.dumps(facts.to_dict()))
+    assert load_facts(tmp_path / "absent.json", path) == facts
+
+
+def test_dataset_section_of_a_config(tmp_path):
+    path = tmp_path / "set.yaml"
+    path.write_text("dataset: {name: x, classes: [p, q], white_background: true}\nprepare: {}\n")
+    assert load_facts(path) == DatasetFacts(classes=("p", "q"), name="x", white_background=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"classes": []}, "classes"),
+        ({"classes": ["a", "a"]}, "different"),
+        ({"classes": ["a", "b"], "palette": [[0, 0, 0]]}, "palette"),
+        ({"classes": ["a"], "palette": [[0, 0, 300]]}, "palette"),
+        ({"classes": ["a"], "descriptions": ["x", "y"]}, "descriptions"),
+        ({"classes": ["a"], "patch_size": [0, 4]}, "patch_size"),
+        ({"classes": ["a"], "label_threshold": 1.5}, "label_threshold"),
+        ({"classes": ["a"], "published": {"x": [70, 60]}}, "published"),
+        ({"classes": ["a"], "published": {"x": [70]}}, "published"),
+        ({"classes": [str(k) for k in range(251)]}, "250"),
+    ],
+)
+def test_faults_name_file_and_field(tmp_path, content, says):
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=says) as error:
+        load_facts(tmp_path)
+    assert "datalist.json" in str(error.value)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        load_facts(tmp_path / "absent.yaml")

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+from scripts.core.names import unique_names
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/p.png", "b/q.nii.gz"], ["p", "q"]),
+        (["a/p.png", "a/p.tif"], ["p_png", "p_tif"]),
+        (["a/p.png", "b/p.png", "c.png"], ["a_p_png", "b_p_png", "c"]),
+        (["case1/img/001.png", "case2/img/001.png"], ["case1_img_001_png", "case2_img_001_png"]),
+        (["/1/x/img/p.png", "/2/x/img/p.png"], ["1_x_img_p_png", "2_x_img_p_png"]),
+        (["a_b/c.png", "a/b_c.png", "x/c.png", "x/b_c.png"], ["a_b_c_png", "a_b_c_png_2", "x_c_png", "x_b_c_png"]),
+        (["p.png", "p.png", "p.png"], ["p_png", "p_png_2", "p_png_3"]),
+        (["p.png", "p_png.png", "q/p.png"], ["p_png", "p_png_png", "q_p_png"]),
+        ([], []),
+    ],
+)
+def test_names_are_as_long_as_it_takes(paths, names):
+    found = unique_names(paths)
+    assert found == names and len(set(found)) == len(found)

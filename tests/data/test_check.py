@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scripts.core.facts import DatasetFacts
+from scripts.core.image_writers import write_image, write_mask
+from scripts.data.check import assert_sound, check_dataset
+from scripts.data.datalist import write_datalist
+
+FACTS = DatasetFacts(classes=("a", "b"))
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A sound dataset: four labelled patches, one validation and one test image."""
+    rng = np.random.default_rng(0)
+    sections = {"training": [], "validation": [], "test": []}
+    for i in range(4):
+        write_image(tmp_path / f"train/{i}.png", rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        write_mask(tmp_path / f"train_mask/{i}.png", np.full((16, 16), i % 2), FACTS)
+        sections["training"].append(
+            {"image": f"train/{i}.png", "mask": f"train_mask/{i}.png", "label": [int(i % 2 == 0), i % 2], "group": str(i)}
+        )
+    for section in ("validation", "test"):
+        write_image(tmp_path / section / "img" / "v.png", rng.integers(0, 256, (20, 18, 3), dtype=np.uint8))
+        write_mask(tmp_path / section / "mask" / "v.png", np.arange(360).reshape(20, 18) % 3, FACTS)
+        sections[section].append({"image": f"{section}/img/v.png", "mask": f"{section}/mask/v.png"})
+    write_datalist(tmp_path / "datalist.json", FACTS, sections)
+    return tmp_path
+
+
+def _edit(dataset, change):
+    path = dataset / "datalist.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def _copy(source, target):
+    target.write_bytes(source.read_bytes())
+
+
+def _label(value):
+    return lambda d: _edit(d, lambda c: c["training"][0].update(label=value))
+
+
+FAULTS = {
+    "unreadable image": lambda d: _truncate(d / "train/1.png"),
+    "unreadable mask": lambda d: write_image(d / "test/mask/v.png", np.zeros((20, 18, 3), np.uint8)),
+    "missing file": lambda d: (d / "train/3.png").unlink(),
+    "size mismatch": lambda d: write_mask(d / "validation/mask/v.png", np.arange(360).reshape(18, 20) % 3, FACTS),
+    "mask value": lambda d: Image.fromarray(np.full((16, 16), 7, np.uint8)).save(d / "train_mask/2.png"),
+    "patch size": lambda d: write_image(d / "train/2.png", np.zeros((16, 17, 3), np.uint8)),
+    "label length": _label([1, 0, 0]),
+    "label value": _label([1, 3]),
+    "all-zero label": _label([0, 0]),
+    "no label": _label(None),
+    "class never present": lambda d: _edit(d, lambda c: [e.update(label=[1, 0]) for e in c["training"]]),
+    "image in two splits": lambda d: _copy(d / "train/0.png", d / "test/img/v.png"),
+    "no mask": lambda d: _edit(d, lambda c: c["test"][0].pop("mask")),
+    "mask without image": lambda d: write_mask(d / "train_mask/stray.png", np.zeros((16, 16)), FACTS),
+    "image not in the datalist": lambda d: write_image(d / "train/stray.png", np.zeros((16, 16, 3), np.uint8)),
+    "path outside": lambda d: _edit(d, lambda c: c["training"][2].update(image="../elsewhere.png")),
+    "image mode": lambda d: Image.fromarray(np.eye(16, dtype=np.uint8)).save(d / "train/2.png"),
+    "position": lambda d: _edit(d, lambda c: c["training"][1].update(position=[0, "16"])),
+    "empty section": lambda d: _edit(d, lambda c: c.update(test=[])),
+}
+
+
+def test_a_sound_dataset_has_no_fault(dataset):
+    assert check_dataset(dataset, progress=False) == []
+    assert assert_sound(dataset, dataset / "report", progress=False) == []
+    assert (dataset / "report/dataset_check.txt").read_text() == "no fault found\n"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_each_fault_has_its_line(dataset, kind):
+    FAULTS[kind](dataset)
+    faults = check_dataset(dataset, progress=False)
+    assert kind in {f.kind for f in faults}, faults
+    assert all(f.file and f.found and f.expected for f in faults)
+
+
+def test_all_faults_at_once(dataset):
+    """Together, but for those that hide each other: each has its own line, and there is no traceback."""
+    hidden = {
+        "path outside",
+        "image mode",
+        "label value",
+        "all-zero label",
+        "no label",
+        "class never present",
+        "empty section",
+        "no mask",
+        "unreadable mask",
+    }
+    planted = [kind for kind in FAULTS if kind not in hidden]
+    for kind in planted:
+        FAULTS[kind](dataset)
+    with pytest.raises(SystemExit) as error:
+        assert_sound(dataset, dataset / "report", progress=False)
+    report = (dataset / "report/dataset_check.txt").read_text()
+    for kind in planted:
+        # the stray test image that stands in two splits has another size than its mask, too
+        assert any(f": {kind}: " in line for line in report.splitlines()), kind
+        assert kind in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{"]
+)
+def test_malformed_datalists(tmp_path, text):
+    (tmp_path / "datalist.json").write_text(text)
+    assert "malformed datalist" in {f.kind for f in check_dataset(tmp_path, progress=False)}
+
+
+def test_no_datalist(tmp_path):
+    (fault,) = check_dataset(tmp_path, progress=False)
+    assert fault.kind == "no datalist"
+
+
+def test_a_mistyped_folder_is_not_made(tmp_path):
+    with pytest.raises(SystemExit, match="no datalist"):
+        assert_sound(tmp_path / "typo", tmp_path / "typo", progress=False)
+    assert not (tmp_path / "typo").exists()

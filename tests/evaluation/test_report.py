@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from scripts.core.facts import DatasetFacts
+from scripts.core.metrics import ConfusionMatrix
+from scripts.evaluation.report import Case, Report, write_report
+from scripts.evaluation.report_run import picture_of, ranked, scores_csv
+
+FACTS = DatasetFacts(classes=("a<b", "c"), white_background=True)
+
+
+@pytest.fixture
+def report(rng):
+    matrices = {}
+    for name, share in (("majority class (a<b)", 0.0), ("CAM x", 0.6), ("segmenter & gate", 0.8)):
+        truth = rng.integers(0, 2, 1000)
+        matrices[name] = ConfusionMatrix(2)
+        matrices[name].update(np.where(rng.random(1000) < share, truth, 0), truth)
+    picture = rng.integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    case = Case("<img src=x>", 0.5, [("image", picture), ("truth", picture)], "note & more")
+    return Report(
+        title="<script>alert(1)</script>",
+        facts=FACTS,
+        scores={k: m.scores(FACTS.classes) for k, m in matrices.items()},
+        method="segmenter & gate",
+        histories={"segmenter": [{"epoch": e, "train_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, 6)]},
+        pseudo_masks={
+            "patches": 3,
+            "pixels": {"x": {"a<b": 1, "c": 3, "white background": 0}},
+            "agreement": {"x/y": 0.5},
+            "scores": {},
+        },  # fmt: skip
+        worst=[case],
+        best=[case],
+        environment={"seed": 0, "packages": {"torch": "2"}},
+        images=1,
+    )
+
+
+class _Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "action", "data", "srcset", "xlink:href")]
+
+
+def test_page_is_self_contained_and_escaped(tmp_path, report):
+    text = write_report(tmp_path / "r.html", report).read_text()
+    page = _Links()
+    page.feed(text)
+    assert page.links and all(link.startswith("data:image/") for link in page.links)
+    assert not {"script", "link", "iframe"} & set(page.tags) and not re.search(r"url\(|@import|https?://", text)
+    assert "&lt;script&gt;" in text and "segmenter &amp; gate" in text and "a&lt;b" in text
+    assert page.tags.count("img") == 4 and page.tags.count("polyline") == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_best_of_each_column_is_marked(tmp_path, report):
+    text = write_report(tmp_path / "r.html", report).read_text()
+    best = f"{100 * report.scores['segmenter & gate']['miou']:.1f}"
+    assert f"<td class=best>{best}</td>" in text
+
+
+def test_figures_that_read_the_same_are_both_marked(tmp_path, report):
+    twin = {**report.scores["segmenter & gate"]}
+    twin["miou"] -= 1e-6
+    report.scores["segmenter"] = twin
+    plain = write_report(tmp_path / "r.html", report).read_text()
+    rows = re.findall(r'<tr[^>]*><th scope="row">(segmenter[^<]*)</th>(.*?)</tr>', plain)
+    assert len(rows) == 2 and rows[0][1] == rows[1][1] and rows[0][1].startswith("<td class=best>")
+
+
+def test_undefined_scores_are_dashes_and_never_best(tmp_path, report):
+    report.scores["segmenter & gate"] = ConfusionMatrix(2).scores(FACTS.classes)
+    report.scores = {"segmenter & gate": report.scores["segmenter & gate"]}
+    text = write_report(tmp_path / "r.html", report).read_text()
+    assert text.count("<td>–</td>") == 7 and "class=best" not in text
+
+
+def test_true_pixels_behind_the_figures_are_shown(tmp_path, report):
+    matrix = ConfusionMatrix(2)
+    matrix.update(np.repeat([0, 1], [3000, 1000]), np.repeat([0, 1], [3000, 1000]))
+    report.scores = {report.method: matrix.scores(FACTS.classes)}
+    text = write_report(tmp_path / "r.html", report).read_text()
+    assert "<td>3,000<br>75.0 %</td><td>1,000<br>25.0 %</td>" in text
+
+
+def test_header_says_what_was_scored(tmp_path, report):
+    report.facts = DatasetFacts(classes=("a<b", "c"), name="<set>", mpp=0.5, patch_size=(112, 96))
+    report.environment = {"git_commit": "0123456789abcdef-dirty", "seed": 7}
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", write_report(tmp_path / "r.html", report).read_text()))
+    assert facts["Dataset"] == "&lt;set&gt;" and facts["Pixel size"] == "0.5 µm" and facts["Patch"] == "112 × 96 px"
+    assert facts["Commit"] == "0123456789 (dirty)" and facts["Seed"] == "7" and facts["Test images"] == "1"
+    assert "tissue" in facts["White background"]
+
+
+def test_smallest_report(tmp_path, report):
+    least = Report("t", FACTS, report.scores, report.method)
+    text = write_report(tmp_path / "r.html", least).read_text()
+    assert "Scores" in text and "Worst cases" not in text and "Training curves" not in text and "Pseudo masks" not in text
+
+
+def test_wide_tables_can_be_scrolled_by_keyboard_and_pictures_are_described(tmp_path, report):
+    text = write_report(tmp_path / "r.html", report).read_text()
+    regions = re.findall(r'<div class="scroll"[^>]*>', text)
+    assert len(regions) == 3 and all('tabindex="0"' in r and "aria-label=" in r for r in regions)
+    assert re.findall(r'alt="([^"]*)"', text)[0] == "image of &lt;img src=x&gt;"
+
+
+def test_seen_in_a_browser(tmp_path, report):
+    browser = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
+    if browser is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    page = write_report(tmp_path / "r.html", report)
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --hide-scrollbars --window-size=1200,1600"
+    picture = tmp_path / "r.png"
+    subprocess.run(
+        [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    pixels = np.asarray(Image.open(picture).convert("RGB"))
+    assert pixels.shape == (1600, 1200, 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500  # text, tables, charts, pictures: not a blank page
+    swatch = np.array(FACTS.palette[0])
+    assert (pixels[:200] == swatch).all(axis=2).sum() > 50  # the legend shows the class's colour at the top
+
+
+def test_csv(report):
+    rows = list(csv.DictReader(scores_csv(report.scores, FACTS.classes).splitlines()))
+    assert [r["method"] for r in rows] == list(report.scores)
+    assert float(rows[2]["miou"]) == report.scores["segmenter & gate"]["miou"] and "iou c" in rows[0]
+
+
+def _row(name, truth, prediction):
+    matrix = ConfusionMatrix(2)
+    matrix.update(np.array(prediction), np.array(truth))
+    return {"name": name, "scores": matrix.scores(FACTS.classes)}
+
+
+def test_cases_are_ranked_by_frequency_weighted_iou():
+    """One stray pixel in a region of one class halves its mIoU; it is a good case all the same."""
+    pure = _row("pure", [0] * 100, [0] * 99 + [1])
+    poor = _row("poor", [0] * 50 + [1] * 50, [0] * 50 + [0] * 10 + [1] * 40)
+    empty = _row("empty", [255], [0])
+    assert pure["scores"]["miou"] < poor["scores"]["miou"]
+    worst, best = ranked([pure, empty, poor], gallery=2)
+    assert [r["name"] for r in worst] == ["poor"] and [r["name"] for r in best] == ["pure"]
+    assert picture_of([*best, *worst]) is poor and picture_of(best) is pure
+    assert ranked([empty], gallery=4) == ([empty], [])
+    worst, best = ranked([_row(str(i), [0] * 10, [0] * i + [1] * (10 - i)) for i in range(10)], gallery=6)
+    assert [r["name"] for r in worst] == ["0", "1", "2"] and [r["name"] for r in best] == ["9", "8", "7"]
