@@ -29,7 +29,8 @@ from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
 from scripts.core.atomic import write_json
 from scripts.core.environment import git_commit
-from scripts.run.pipeline import STAGES, config_files, merge_overrides
+from scripts.core.recipes import config_files
+from scripts.run.pipeline import STAGES, merge_overrides
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 #: The map of the hierarchical classifier that an evaluation shows.

@@ -13,10 +13,11 @@ from published_files import published_names
 from scripts import BUNDLE_ROOT
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_mask
+from scripts.core.recipes import config_files
 from scripts.data.datalist import write_datalist
 from scripts.data.split import supervised_data
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
-from scripts.run.pipeline import config_files, run_pipeline
+from scripts.run.pipeline import run_pipeline
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 # a sixteenth of the width: the shape of the paper's networks at a fraction of their cost

@@ -1,10 +1,11 @@
-"""Patch-level labels to tissue segmentation: the components that the configs of this bundle name."""
+"""Patch-level labels to tissue segmentation: the components that the configs of this bundle name, in rooms by stage.
 
-from pathlib import Path
+A notebook or another program finds what it may rely on in :mod:`scripts.inference`; everything else is internal.
+"""
 
-from .core import errors
+from .core.errors import install
+from .core.paths import BUNDLE_ROOT
 
-#: Absolute path of the folder that holds ``configs``, ``scripts``, ``models`` and ``docs``.
-BUNDLE_ROOT = str(Path(__file__).resolve().parent.parent)
+__all__ = ["BUNDLE_ROOT"]
 
-errors.install()
+install()

@@ -17,7 +17,7 @@ def test_comparison_holds_every_method():
     torch.manual_seed(0)
     masker = PseudoMasker(TissueClassifier(TinyExtractor(), 3), ("b", "c"), FACTS)
     segmenter = DeepLabV3Plus(TinyExtractor(), 3, channels=8, rates=(1,)).eval()
-    network, image = ComparisonNetwork(segmenter, masker, epsilon=0.5).eval(), torch.rand(2, 3, 32, 32)
+    network, image = ComparisonNetwork(segmenter, masker, gate_threshold=0.5).eval(), torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         maps = network(image)
         probability = torch.softmax(segmenter(image), 1)

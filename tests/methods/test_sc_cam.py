@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scripts.methods.sc_cam import SubCategories, SubCategoryClassifier, SubCategoryLoss
+from scripts.methods.sc_cam import SubCategories, SubCategoryLoss
+from scripts.networks.subcategories import SubCategoryClassifier
 from tiny import TinyExtractor
 from torch.nn import functional
 

@@ -10,7 +10,7 @@ from scripts.networks.gate import GatedSegmenter, gate
 def test_gated_classes_are_zero():
     probability = torch.tensor([0.5, 0.3, 0.2]).reshape(1, 3, 1, 1)
     gated = gate(probability, torch.tensor([[0.1, 0.5, 0.11]]))
-    assert gated.flatten().tolist() == pytest.approx([0.0, 0.3, 0.2])  # at most epsilon: gone
+    assert gated.flatten().tolist() == pytest.approx([0.0, 0.3, 0.2])  # at most gate_threshold: gone
 
 
 def test_nothing_left_leaves_everything():
@@ -22,12 +22,12 @@ def test_nothing_left_leaves_everything():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(0, 1))
-def test_every_pixel_keeps_a_class(class_probability, epsilon):
+def test_every_pixel_keeps_a_class(class_probability, gate_threshold):
     c = len(class_probability)
     probability = torch.softmax(torch.randn(1, c, 3, 3), 1)
-    gated = gate(probability, torch.tensor([class_probability]), epsilon)
+    gated = gate(probability, torch.tensor([class_probability]), gate_threshold)
     assert (gated.amax(1) > 0).all()
-    allowed = [k for k, p in enumerate(torch.tensor(class_probability)) if p > epsilon] or list(range(c))
+    allowed = [k for k, p in enumerate(torch.tensor(class_probability)) if p > gate_threshold] or list(range(c))
     assert set(gated.argmax(1).flatten().tolist()) <= set(allowed)
 
 

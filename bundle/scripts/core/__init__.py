@@ -4,12 +4,14 @@ writes, errors."""
 from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
+from .recipes import config_files
 
 __all__ = [
     "DATALIST_NAME",
     "DatasetFacts",
     "MixedPrecisionInferer",
     "TissueScores",
+    "config_files",
     "load_facts",
     "prefers_bfloat16",
 ]

@@ -105,7 +105,9 @@ def prepare(
         source = unpack(source, target.parent / f"{target.name}-source")
     skipped: list[str] = []
     if layout == "rois":
-        facts = replace(DatasetFacts.from_dict(dict(dataset or {}), "dataset"), label_threshold=label_threshold)
+        facts = DatasetFacts.from_dict(dict(dataset or {}), "dataset")
+        # a pixel of a patch is as many µm as it takes after scaling
+        facts = replace(facts, label_threshold=label_threshold, mpp=facts.mpp and facts.mpp / scale)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-preparing-", dir=target.parent))
         try:

@@ -23,7 +23,7 @@ class ComparisonNetwork(nn.Module):
     Args:
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         masker: pseudo masker around the classifier.
-        epsilon: threshold of the gate.
+        gate_threshold: threshold of the gate.
         flips: average the segmenter's and the gate's probabilities over flips of the window.
         amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
     """
@@ -32,12 +32,12 @@ class ComparisonNetwork(nn.Module):
         self,
         segmenter: nn.Module,
         masker: PseudoMasker,
-        epsilon: float = 0.1,
+        gate_threshold: float = 0.1,
         flips: bool = False,
         amp: bool = False,
     ) -> None:
         super().__init__()
-        self.gated = GatedSegmenter(segmenter, masker.classifier, epsilon=epsilon, flips=flips, amp=amp)
+        self.gated = GatedSegmenter(segmenter, masker.classifier, gate_threshold=gate_threshold, flips=flips, amp=amp)
         self._masker = [masker]  # in a list, so that its parts are not registered twice
         self.methods = ["segmenter", "segmenter + gate", *(f"CAM {layer}" for layer in masker.layers)]
 
@@ -58,7 +58,7 @@ class ComparisonNetwork(nn.Module):
         """The segmenter's maps without and with gate, ``(N, 2 * C, H, W)``, as :class:`~scripts.networks.GatedSegmenter`
         gives them."""
         probability, class_probability = self.gated.probabilities(image)
-        gated = gate(probability, class_probability, self.gated.epsilon)
+        gated = gate(probability, class_probability, self.gated.gate_threshold)
         return torch.cat([probability, gated], dim=1)
 
     def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:

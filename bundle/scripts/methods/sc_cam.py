@@ -14,60 +14,11 @@ from scipy.cluster.vq import kmeans2
 from torch import nn
 from torch.nn import functional
 
-from ..networks.classifier import TissueClassifier
+from ..networks.subcategories import SubCategoryClassifier
 
-__all__ = ["SubCategories", "SubCategoryClassifier", "SubCategoryLoss"]
+__all__ = ["SubCategories", "SubCategoryLoss"]
 
 logger = logging.getLogger(__name__)
-
-
-class SubCategoryClassifier(TissueClassifier):
-    """A classifier with a second head for ``K`` sub-categories of each class.
-
-    The centres of the sub-categories are part of its state; a patch belongs to the nearest one of each present class.
-
-    Args:
-        args: as :class:`~scripts.networks.TissueClassifier`.
-        subcategories: ``K``; the paper's is 10.
-        kwargs: as :class:`~scripts.networks.TissueClassifier`.
-    """
-
-    def __init__(self, *args: Any, subcategories: int = 10, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if subcategories < 2:
-            raise ValueError(f"subcategories: expected two or more, found {subcategories}")
-        channels = self.class_head.in_channels
-        self.subcategories = subcategories
-        self.sub_head = nn.Conv2d(channels, self.num_classes * subcategories, 1, bias=False)
-        nn.init.xavier_uniform_(self.sub_head.weight)
-        # infinitely far as long as there is none
-        self.register_buffer("centres", torch.full((self.num_classes, subcategories, channels), float("inf")))
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
-        """Logits ``(N, C)`` for images ``(N, 3, H, W)`` float in ``[0, 1]``; in training a mapping with ``logits``,
-        ``sub_logits`` ``(N, C * K)`` and the pooled ``feature`` ``(N, D)``."""
-        feature = self.extractor(image)[self.layer]
-        logits = self.head(feature)
-        if not self.training:
-            return logits
-        pooled = feature.mean(dim=(2, 3), keepdim=True)
-        return {
-            "logits": logits,
-            "sub_logits": self.sub_head(self.dropout(pooled)).flatten(1),
-            "feature": pooled.detach().flatten(1),
-        }
-
-    def sub_labels(self, feature: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Labels ``(N, C, K)`` of the sub-categories: the nearest centre of each present class; none before there are
-        centres.
-
-        Args:
-            feature: ``(N, D)`` pooled features.
-            label: ``(N, C)`` image-level labels.
-        """
-        near = torch.cdist(feature.float().expand(self.num_classes, -1, -1), self.centres.nan_to_num(posinf=1e6))
-        nearest = functional.one_hot(near.argmin(dim=2), self.subcategories).transpose(0, 1)  # (N, C, K)
-        return nearest * label.long()[:, :, None] * self.centres.isfinite().any(dim=(1, 2)).long()[None, :, None]
 
 
 class SubCategoryLoss(nn.Module):
@@ -97,7 +48,7 @@ class SubCategories:
     """Clusters the features of the training patches, class by class, at the start of some epochs.
 
     Args:
-        classifier: whose :attr:`~SubCategoryClassifier.centres` are set.
+        classifier: whose :attr:`~scripts.networks.SubCategoryClassifier.centres` are set.
         loader: batches with ``image`` ``(N, 3, H, W)`` in [0, 1] and ``label`` ``(N, C)``, without augmentation.
         epochs: epochs, from 1, that start with a clustering.
         seed: seed of k-means.

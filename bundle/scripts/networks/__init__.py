@@ -6,9 +6,11 @@ from .extractor import FeatureExtractor, ModuleExtractor
 from .gate import GatedSegmenter
 from .hierarchical import HierarchicalClassifier
 from .pda import PDASchedule, ProgressiveDropoutAttention
+from .registry import register
 from .resnet import ResNet
 from .resnet38 import ResNet38
 from .segmenter import DeepLabV3Plus
+from .subcategories import SubCategoryClassifier
 
 __all__ = [
     "DeepLabV3Plus",
@@ -21,5 +23,7 @@ __all__ = [
     "ProgressiveDropoutAttention",
     "ResNet",
     "ResNet38",
+    "SubCategoryClassifier",
     "TissueClassifier",
+    "register",
 ]

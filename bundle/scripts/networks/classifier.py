@@ -7,10 +7,12 @@ from torch import nn
 
 from .extractor import FeatureExtractor
 from .pda import ProgressiveDropoutAttention
+from .registry import register
 
 __all__ = ["TissueClassifier"]
 
 
+@register()
 class TissueClassifier(nn.Module):
     """Multi-label classifier whose class activation maps localise the tissues (Han et al. 2022, section 3.2).
 

@@ -74,9 +74,17 @@ def depthwise_conv2d(
     """
     if padding is None:
         padding = (dilation[0] * (weight.shape[2] // 2), dilation[1] * (weight.shape[3] // 2))
+    if torch.jit.is_scripting():
+        return functional.conv2d(input, weight, None, stride, padding, dilation, input.shape[1])
+    return _ours_or_theirs(input, weight, stride, padding, dilation)
+
+
+@torch.jit.unused
+def _ours_or_theirs(
+    input: torch.Tensor, weight: torch.Tensor, stride: _Pair, padding: _Pair, dilation: _Pair
+) -> torch.Tensor:
     ours = (
-        not torch.jit.is_scripting()
-        and not torch.jit.is_tracing()
+        not torch.jit.is_tracing()
         and not torch.compiler.is_compiling()
         and input.device.type == "cpu"
         and torch.is_grad_enabled()

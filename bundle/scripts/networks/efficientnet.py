@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from .depthwise import depthwise_conv2d
 from .extractor import FeatureExtractor
+from .registry import register
 
 __all__ = ["EfficientNetLite0"]
 
@@ -55,7 +56,6 @@ class InvertedResidual(nn.Module):
         if expansion != 1:
             self.expand_conv = nn.Conv2d(inputs, hidden, 1, bias=False)
             self.bn0 = _norm(hidden)
-        self.expands = expansion != 1
         self.depthwise_conv = SameConv2d(hidden, hidden, kernel, stride=stride, dilation=dilation, groups=hidden, bias=False)
         self.bn1 = _norm(hidden)
         self.project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
@@ -63,13 +63,14 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = x
-        if self.expands:
+        if hasattr(self, "expand_conv"):
             y = functional.relu6(self.bn0(self.expand_conv(y)))
         y = functional.relu6(self.bn1(self.depthwise_conv(y)))
         y = self.bn2(self.project_conv(y))
         return x + y if self.shortcut else y
 
 
+@register(pretrained=False)
 class EfficientNetLite0(FeatureExtractor):
     """EfficientNet-Lite0 up to its last convolution.
 
@@ -111,13 +112,22 @@ class EfficientNetLite0(FeatureExtractor):
             self.channels[name], self.strides[name] = channels, stride
             if name == last_stage:
                 break
-        self.has_head = last_stage == "head"
-        if self.has_head:
+        if last_stage == "head":
             self.conv_head = nn.Conv2d(channels, _HEAD_CHANNELS, 1, bias=False)
             self.bn1 = _norm(_HEAD_CHANNELS)
             self.channels["head"], self.strides["head"] = _HEAD_CHANNELS, stride
         if pretrained:
             self.load_imagenet()
+
+    @property
+    def cam_layers(self) -> tuple[str, ...]:
+        """The depths of the default method: the last three stages before the widest."""
+        return tuple(name for name in ("stage4", "stage5", "stage6") if name in self.channels)
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """That of the ImageNet weights: ``(x - 127) / 128`` on 0..255."""
+        return {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
 
     def load_imagenet(self) -> None:
         """Load the ImageNet weights; layers that were not built are left out."""
@@ -143,7 +153,7 @@ class EfficientNetLite0(FeatureExtractor):
             if index + 1 == self._stage_ends[stage - 1]:
                 x = self.emit(features, f"stage{stage}", x)
                 stage += 1
-        if self.has_head:
+        if hasattr(self, "conv_head"):
             self.emit(features, "head", functional.relu6(self.bn1(self.conv_head(x))))
         return features
 

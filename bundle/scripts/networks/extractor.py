@@ -21,16 +21,15 @@ class FeatureExtractor(nn.Module):
     passes each map through :meth:`emit` and goes on with what that returns.
     """
 
-    #: Number of channels per layer.
-    channels: dict[str, int]
-    #: Input pixels per feature pixel, per layer.
-    strides: dict[str, int]
+    __jit_unused_properties__ = ("layers", "cam_layers", "normalisation")
 
     def __init__(self) -> None:
         super().__init__()
+        #: Number of channels per layer.
         self.channels = {}
+        #: Input pixels per feature pixel, per layer.
         self.strides = {}
-        self._leaf: str | None = None
+        self._leaf = ""
 
     def emit(self, features: dict[str, torch.Tensor], layer: str, feature: torch.Tensor) -> torch.Tensor:
         """Put a map into ``features`` and return it, cut from the graph if gradients start there."""
@@ -45,16 +44,28 @@ class FeatureExtractor(nn.Module):
         before it keeps no activations if parameters and image require none."""
         if layer is not None:
             self.check_layers([layer])
-        self._leaf = layer
+        self._leaf = layer or ""
         try:
             yield
         finally:
-            self._leaf = None
+            self._leaf = ""
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Layer names from shallow to deep."""
         return tuple(self.channels)
+
+    @property
+    def cam_layers(self) -> tuple[str, ...]:
+        """Layers whose class activation maps are looked at unless others are named, shallow to deep."""
+        return self.layers[-3:]
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """``mean`` and ``std`` of each channel that ``forward`` normalises an image in [0, 1] by."""
+        own = {name: getattr(self, name, None) for name in ("mean", "std")}  # buffers, where there are any
+        plain = {"mean": [0.0] * 3, "std": [1.0] * 3}
+        return {k: plain[k] if v is None else v.flatten().expand(3).tolist() for k, v in own.items()}
 
     def check_layers(self, layers: Sequence[str]) -> None:
         """Refuse layers that this extractor does not have.

@@ -15,20 +15,20 @@ __all__ = ["FLIPS", "GatedSegmenter", "flipped_mean", "gate"]
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
-def gate(probability: torch.Tensor, class_probability: torch.Tensor, epsilon: float = 0.1) -> torch.Tensor:
-    """Zero the probabilities of classes that the classifier gives at most ``epsilon``.
+def gate(probability: torch.Tensor, class_probability: torch.Tensor, gate_threshold: float = 0.1) -> torch.Tensor:
+    """Zero the probabilities of classes that the classifier gives at most ``gate_threshold``.
 
     An image whose classes would all be gated is left as it is, so that no pixel is ever without a class.
 
     Args:
         probability: ``(N, C, H, W)`` class probabilities of the segmenter, in [0, 1].
         class_probability: ``(N, C)`` image-level probabilities of the classifier, in [0, 1].
-        epsilon: threshold; the paper's is 0.1.
+        gate_threshold: threshold; the paper's is 0.1.
 
     Returns:
         ``(N, C, H, W)``, not renormalised.
     """
-    keep = class_probability > epsilon
+    keep = class_probability > gate_threshold
     keep = keep | ~keep.any(dim=1, keepdim=True)
     return probability * keep[:, :, None, None].to(probability.dtype)
 
@@ -40,7 +40,7 @@ class GatedSegmenter(nn.Module):
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         classifier: maps ``(N, 3, H, W)`` to logits ``(N, C)``; needed where ``gated``.
         gated: switch of the gate.
-        epsilon: threshold of the gate.
+        gate_threshold: threshold of the gate.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
         published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
@@ -56,7 +56,7 @@ class GatedSegmenter(nn.Module):
         segmenter: nn.Module,
         classifier: nn.Module | None = None,
         gated: bool = True,
-        epsilon: float = 0.1,
+        gate_threshold: float = 0.1,
         flips: bool = False,
         published: bool = False,
         amp: bool = False,
@@ -67,7 +67,7 @@ class GatedSegmenter(nn.Module):
         self.segmenter = segmenter
         self.classifier = classifier if gated else None
         self.gated = gated
-        self.epsilon = epsilon
+        self.gate_threshold = gate_threshold
         self.flips = flips
         self.published = published
         self.amp = amp
@@ -75,7 +75,7 @@ class GatedSegmenter(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
         probability, class_probability = self.probabilities(image)
-        return probability if class_probability is None else gate(probability, class_probability, self.epsilon)
+        return probability if class_probability is None else gate(probability, class_probability, self.gate_threshold)
 
     def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the gate works on: the segmenter's maps ``(N, C, H, W)``, and the classifier's probabilities ``(N, C)`` or

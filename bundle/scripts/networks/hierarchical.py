@@ -12,6 +12,7 @@ from .classifier import TissueClassifier
 from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
 from .pda import ProgressiveDropoutAttention
+from .registry import register
 
 __all__ = ["HierarchicalClassifier", "Rectification"]
 
@@ -48,6 +49,7 @@ class Rectification(nn.Module):
         return feature + self.gate_scale * gated + self.smooth_scale * self.smooth(feature)
 
 
+@register()
 class HierarchicalClassifier(TissueClassifier):
     """A class head per depth, each trained with the image-level labels.
 
@@ -82,20 +84,23 @@ class HierarchicalClassifier(TissueClassifier):
             )
         extractor.check_layers(layers)
         super().__init__(extractor, num_classes, layers[-1], dropout, pda)
-        self.depths = tuple(layers)
-        self.weights = tuple(w / sum(weights) for w in weights)
+        self.depths = list(layers)
+        self.weights = [float(w / sum(weights)) for w in weights]
         channels = [extractor.channels[name] for name in layers]
         self.rectifications = nn.ModuleList(Rectification(c, channels[-1], reduction, kernel) for c in channels[:-1])
         self.heads = nn.ModuleList(nn.Conv2d(c, num_classes, 1, bias=False) for c in channels[:-1])
         for head in self.heads:
             nn.init.xavier_uniform_(head.weight)
 
-    def rectify(self, maps: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    def rectify(self, maps: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         """Rectified feature maps ``(N, D, h, w)`` of every depth, shallow to deep, from those of the extractor."""
         deepest = maps[self.layer]
         pooled = deepest.mean(dim=(2, 3))
-        inner = zip(self.rectifications, self.depths[:-1], strict=True)
-        return [*(rectify(maps[name], pooled) for rectify, name in inner), deepest]
+        rectified: list[torch.Tensor] = []
+        for index, rectification in enumerate(self.rectifications):
+            rectified.append(rectification(maps[self.depths[index]], pooled))
+        rectified.append(deepest)
+        return rectified
 
     def cams(self, maps: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Class activation maps ``{layer: (N, C, h, w)}``, the class heads applied to every pixel of the rectified feature
@@ -106,8 +111,13 @@ class HierarchicalClassifier(TissueClassifier):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of every depth ``(N, S, C)`` in training, their weighted mean ``(N, C)`` in evaluation, for images
         ``(N, 3, H, W)`` float in ``[0, 1]``."""
-        *shallow, deepest = self.rectify(self.extractor(image))
-        pooled = [self.dropout(f).mean(dim=(2, 3), keepdim=True) for f in shallow]
-        each = [head(p).flatten(1) for head, p in zip(self.heads, pooled, strict=True)]
-        logits = torch.stack([*each, self.head(deepest)], dim=1)
-        return logits if self.training else torch.einsum("nsc,s->nc", logits, logits.new_tensor(self.weights))
+        rectified = self.rectify(self.extractor(image))
+        each: list[torch.Tensor] = []
+        for index, head in enumerate(self.heads):
+            each.append(head(self.dropout(rectified[index]).mean(dim=(2, 3), keepdim=True)).flatten(1))
+        each.append(self.head(rectified[-1]))
+        logits = torch.stack(each, dim=1)
+        if self.training:
+            return logits
+        weights = torch.tensor(self.weights, dtype=logits.dtype, device=logits.device)
+        return torch.einsum("nsc,s->nc", logits, weights)

@@ -6,9 +6,12 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from .registry import register
+
 __all__ = ["PDASchedule", "ProgressiveDropoutAttention"]
 
 
+@register(enabled=False)
 class ProgressiveDropoutAttention(nn.Module):
     """Weights features by the class activation maps, with the most discriminative regions dropped.
 

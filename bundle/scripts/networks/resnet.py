@@ -9,12 +9,14 @@ from torch import nn
 from torch.nn import functional
 
 from .extractor import FeatureExtractor
+from .registry import register
 
 __all__ = ["ResNet"]
 
 _WIDTHS = (64, 128, 256, 512)
 
 
+@register()
 class ResNet(FeatureExtractor):
     """ResNet-50, -101 or any other depth.
 
@@ -81,8 +83,10 @@ class ResNet(FeatureExtractor):
         features: dict[str, torch.Tensor] = {}
         x = functional.relu(self.bn1(self.conv1((image - self.mean) / self.std)))
         x = functional.max_pool2d(self.emit(features, "stem", x), 3, 2, 1)
-        for index in range(1, 5):
-            x = self.emit(features, f"layer{index}", getattr(self, f"layer{index}")(x))
+        x = self.emit(features, "layer1", self.layer1(x))
+        x = self.emit(features, "layer2", self.layer2(x))
+        x = self.emit(features, "layer3", self.layer3(x))
+        self.emit(features, "layer4", self.layer4(x))
         return features
 
 
@@ -105,4 +109,6 @@ class _Bottleneck(nn.Module):
         y = functional.relu(self.bn1(self.conv1(x)))
         y = functional.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return functional.relu(y + (x if self.downsample is None else self.downsample(x)))
+        if self.downsample is not None:
+            x = self.downsample(x)
+        return functional.relu(y + x)

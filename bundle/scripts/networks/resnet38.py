@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from .extractor import FeatureExtractor
+from .registry import register
 
 __all__ = ["ResNet38"]
 
@@ -16,6 +17,7 @@ __all__ = ["ResNet38"]
 _STAGES = (("b2", 128, 128, 3, 2), ("b3", 256, 256, 3, 2), ("b4", 512, 512, 6, 2), ("b5", 512, 1024, 3, 1))
 
 
+@register()
 class ResNet38(FeatureExtractor):
     """Wide pre-activation network of output stride 8.
 
@@ -73,6 +75,11 @@ class ResNet38(FeatureExtractor):
             if any(layer.startswith(prefix) for prefix in frozen) or (frozen_norm and norm):
                 parameter.requires_grad_(False)
 
+    @property
+    def cam_layers(self) -> tuple[str, ...]:
+        """The depths of Han et al. 2022."""
+        return ("b4_5", "b5_2", "bn7")
+
     def train(self, mode: bool = True) -> ResNet38:
         super().train(mode)
         if self.frozen_norm:
@@ -85,8 +92,8 @@ class ResNet38(FeatureExtractor):
         """Return ``{layer: feature map}`` for an image ``(N, 3, H, W)`` float in ``[0, 1]``."""
         features: dict[str, torch.Tensor] = {}
         x = image
-        for layer in self.channels:
-            x = getattr(self, layer)(x)
+        for layer, module in self.named_children():
+            x = module(x)
             x = self.emit(features, layer, functional.relu(x) if layer == "bn7" else x)
         return features
 

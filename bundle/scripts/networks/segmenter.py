@@ -10,10 +10,12 @@ from torch.nn import functional
 
 from .depthwise import DepthwiseConv2d
 from .extractor import FeatureExtractor
+from .registry import register
 
 __all__ = ["DeepLabV3Plus"]
 
 
+@register()
 class DeepLabV3Plus(nn.Module):
     """Atrous spatial pyramid pooling on a deep layer, refined by a shallow one.
 

@@ -1,7 +1,7 @@
 """From class activation maps to one pseudo mask per depth, refined and agreed on (``generate_pseudo_masks``)."""
 
 from .generate import generate_pseudo_masks
-from .hierarchical_masker import HierarchicalMasker
+from .hierarchical_masker import HierarchicalMasker, make_masker
 from .masker import PseudoMasker
 from .refinement import Refinement
 
@@ -10,4 +10,5 @@ __all__ = [
     "PseudoMasker",
     "Refinement",
     "generate_pseudo_masks",
+    "make_masker",
 ]

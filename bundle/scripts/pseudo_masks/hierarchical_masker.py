@@ -12,12 +12,19 @@ from ..networks.hierarchical import HierarchicalClassifier
 from .cam import grad_cam_and_features, upsample
 from .masker import PseudoMasker
 
-__all__ = ["FUSED", "GRAD_CAM", "HierarchicalMasker"]
+__all__ = ["FUSED", "GRAD_CAM", "HierarchicalMasker", "make_masker"]
 
 #: Name of the weighted sum of all depths among the layers of a :class:`HierarchicalMasker`.
 FUSED = "fused"
 #: What the names of its Grad-CAM layers begin with.
 GRAD_CAM = "gradcam_"
+
+
+def make_masker(classifier: TissueClassifier, *args: Any, **kwargs: Any) -> PseudoMasker:
+    """The masker that suits a classifier: :class:`HierarchicalMasker` for one with a class head at several depths, else
+    :class:`~.masker.PseudoMasker`, whose arguments it takes."""
+    kind = HierarchicalMasker if isinstance(classifier, HierarchicalClassifier) else PseudoMasker
+    return kind(classifier, *args, **kwargs)
 
 
 class HierarchicalMasker(PseudoMasker):
@@ -29,6 +36,10 @@ class HierarchicalMasker(PseudoMasker):
     """
 
     classifier: HierarchicalClassifier
+
+    def default_layers(self, classifier: HierarchicalClassifier) -> Sequence[str]:
+        """The maps of the class heads, and their sum."""
+        return [*classifier.depths, FUSED]
 
     def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
         names = classifier.extractor.layers

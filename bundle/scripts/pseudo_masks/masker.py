@@ -32,7 +32,7 @@ class PseudoMasker:
 
     Args:
         classifier: trained classifier.
-        layers: layers of its extractor, shallow to deep.
+        layers: layers of its extractor, shallow to deep; :meth:`default_layers` where none are named.
         facts: facts of the dataset.
         scales: factors by which the patch is resized; maps are averaged over them. Grad-CAM shares the gradient out
             among the pixels, and so counts for a size in proportion to ``1 / scale**2``.
@@ -53,7 +53,7 @@ class PseudoMasker:
     def __init__(
         self,
         classifier: TissueClassifier,
-        layers: Sequence[str],
+        layers: Sequence[str] | None,
         facts: DatasetFacts,
         scales: Sequence[float] = (1.0,),
         flips: bool = False,
@@ -67,6 +67,7 @@ class PseudoMasker:
             raise ValueError(f"share_prior: expected a number in [0, 1], found {share_prior}")
         if not 0 <= context <= 1:
             raise ValueError(f"context: expected a share of the patch's side in [0, 1], found {context}")
+        layers = self.default_layers(classifier) if layers is None else layers
         self.check_layers(classifier, layers)
         if not layers or not scales or min(scales) <= 0:
             raise ValueError(f"expected at least one layer and positive scales, found {list(layers)}, {list(scales)}")
@@ -87,6 +88,10 @@ class PseudoMasker:
         self.outputs = self.layers if refinement is None else (*self.layers, REFINED)
         self.offsets: dict[str, torch.Tensor] = {}
         self.device = torch.device(device)
+
+    def default_layers(self, classifier: TissueClassifier) -> Sequence[str]:
+        """Layers that show how the classifier sees tissue, for those who name none."""
+        return classifier.extractor.cam_layers
 
     def check_layers(self, classifier: TissueClassifier, layers: Sequence[str]) -> None:
         """Refuse layers that there are no maps of.

@@ -2,10 +2,8 @@
 
 from .pipeline import run_pipeline
 from .stage import Stage
-from .tracking import StageMLFlowHandler
 
 __all__ = [
     "Stage",
-    "StageMLFlowHandler",
     "run_pipeline",
 ]

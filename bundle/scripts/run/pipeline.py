@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from monai.bundle import ConfigWorkflow
 
-from .. import BUNDLE_ROOT
 from ..core.facts import DATALIST_NAME, load_facts
+from ..core.recipes import config_files
 from ..data.check import assert_sound
 from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
 from .stage import Stage
 
-__all__ = ["STAGES", "config_files", "merge_overrides", "run_pipeline"]
+__all__ = ["STAGES", "merge_overrides", "run_pipeline"]
 
 #: Config files that make up the pipeline, in order.
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
@@ -54,9 +53,8 @@ def run_pipeline(
         prepare: settings of the preparation.
         settings: per stage, ids and values that override its config, chosen for the dataset.
         overrides: the same, chosen for the run; they win.
-        recipe: folder of config files that change the stages' own: ``networks.yaml`` for all, then one of a stage's name,
-            both after those of the recipe that its ``recipe.yaml`` may name as ``extends``. A name alone is looked for in
-            ``configs/recipes``. The default method by default.
+        recipe: folder of config files that change the stages' own (see :func:`~scripts.core.config_files`). The default
+            method by default.
         stages: names of the config files to run, in order.
         seed: seed of all stages.
         experiment: MLflow experiment.
@@ -125,39 +123,6 @@ def merge_overrides(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
         for stage, values in layer.items():
             merged.setdefault(stage, {}).update(values)
     return merged
-
-
-def config_files(stage: str, recipe: str | None = None) -> list[str]:
-    """Config files of a stage, in the order in which they are merged (see :func:`run_pipeline`).
-
-    Raises:
-        ValueError: no such recipe, the message lists the known ones; recipes that extend each other; or a ``recipe.yaml``
-            that does not name one.
-    """
-    files = [Path(BUNDLE_ROOT) / "configs" / f"{stage}.yaml"]
-    for folder in _recipe_folders(recipe):
-        files += [f for f in (folder / "networks.yaml", folder / f"{stage}.yaml") if f.is_file()]
-    return [str(f) for f in files]
-
-
-def _recipe_folders(recipe: str | None) -> list[Path]:
-    """Folders of the recipes that a recipe extends, the most basic first, and its own."""
-    recipes = Path(BUNDLE_ROOT) / "configs" / "recipes"
-    folders: list[Path] = []
-    while recipe is not None:
-        folder = next((f for f in (recipes / recipe, Path(recipe)) if f.is_dir()), None)
-        if folder is None:
-            known = sorted(p.name for p in recipes.iterdir() if p.is_dir())
-            raise ValueError(f"recipe: no folder {recipe}, and {recipe!r} is none of {known}")
-        if folder in folders:
-            raise ValueError(f"recipe: {folder} extends itself, by way of {[f.name for f in folders]}")
-        folders.insert(0, folder)
-        about = folder / "recipe.yaml"
-        content = yaml.safe_load(about.read_text(encoding="utf-8")) if about.is_file() else {"extends": None}
-        if not isinstance(content, dict) or set(content) != {"extends"}:
-            raise ValueError(f"{about}: found {content}, expected 'extends: NAME' and nothing else")
-        recipe = content["extends"]
-    return folders
 
 
 def summary(

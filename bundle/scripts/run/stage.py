@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from monai.data import set_track_meta
 from monai.utils import set_determinism
 
 from ..core.atomic import discard_unfinished, write_json, write_text
+from ..core.digest import file_sha256
 from ..core.environment import environment
 from ..core.settings import plain, refuse_json_words, running_config, scalars
-from .tracking import Tracker
+from .tracking import StageMLFlowHandler, Tracker
 
 __all__ = ["Stage"]
 
@@ -71,6 +73,8 @@ class Stage:
         self._seconds_before = 0.0
         # before any network is built from this configuration
         set_determinism(self.seed)
+        # every image is a plain tensor here: metadata would cost several milliseconds per patch and serve nobody
+        set_track_meta(False)
 
     def start(self) -> Stage:
         """Seed everything, record configuration and environment, open the tracked run.
@@ -125,6 +129,10 @@ class Stage:
         """Record the time so far, which would otherwise be lost if the process were killed."""
         self._record("running", self.tracker.run_id)
 
+    def mlflow_handler(self, prefix: str = "") -> StageMLFlowHandler:
+        """A handler that logs an engine's metrics into the stage's tracked run, each under a prefix."""
+        return StageMLFlowHandler(self, prefix)
+
     def _record(self, state: str, run_id: str | None) -> None:
         write_json(
             self.folder / _RECORD,
@@ -145,7 +153,7 @@ def fingerprint(config: Mapping[str, Any], inputs: Sequence[str | Path], key: st
     relevant = {k: v for k, v in config.items() if k not in _WHERE}
     digest.update(json.dumps([relevant, key], sort_keys=True, default=str).encode())
     for path in map(Path, inputs):
-        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"absent")
+        digest.update(bytes.fromhex(file_sha256(path)) if path.is_file() else b"absent")
     return digest.hexdigest()
 
 

@@ -3,21 +3,20 @@
 from .cutmix import CutMixBatch
 from .engines import ClassificationScore, PrepareBatch, keep_entries, label_maps
 from .every_depth import EveryDepthLoss
-from .handlers import BestModel, EpochSeed, History, Resume, draw, parameter_groups
+from .handlers import EpochSeed, draw, parameter_groups
 from .self_training import SelfTraining
+from .session import TrainingSession
 from .supervision import MultiLayerPseudoSupervisionLoss
 
 __all__ = [
-    "BestModel",
     "ClassificationScore",
     "CutMixBatch",
     "EpochSeed",
     "EveryDepthLoss",
-    "History",
     "MultiLayerPseudoSupervisionLoss",
     "PrepareBatch",
-    "Resume",
     "SelfTraining",
+    "TrainingSession",
     "draw",
     "keep_entries",
     "label_maps",

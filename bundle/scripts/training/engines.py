@@ -8,14 +8,11 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 from ignite.metrics import EpochMetric
-from monai.data import MetaTensor, set_track_meta
+from monai.data import MetaTensor
 
 from ..core.metrics import classification_scores
 
 __all__ = ["ClassificationScore", "PrepareBatch", "keep_entries", "label_maps"]
-
-# Everything here is a plain tensor: metadata would cost several milliseconds per patch and serve nobody.
-set_track_meta(False)
 
 
 class PrepareBatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence, Sized
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from monai.utils import set_determinism
 from torch.utils.data import RandomSampler
 
 from ..core.atomic import discard_unfinished, save_state, write_json
+from ..weights.files import save_weights
 
 __all__ = ["BestModel", "EpochSeed", "History", "Resume", "draw", "parameter_groups"]
 
@@ -53,13 +55,20 @@ class BestModel:
         network: module whose state dict is saved.
         path: file of the weights, written atomically.
         metric: name of the score in the evaluator's metrics; ``None`` keeps the last epoch.
+        description: what the weights are (:func:`~scripts.weights.describe`), written beside them with the scores.
         trainer: engine whose epoch is recorded.
     """
 
     def __init__(
-        self, network: torch.nn.Module, path: str | Path, metric: str | None, trainer: Engine | None = None
+        self,
+        network: torch.nn.Module,
+        path: str | Path,
+        metric: str | None,
+        description: Mapping[str, Any] | None = None,
+        trainer: Engine | None = None,
     ) -> None:
         self.network = network
+        self.description = description or {}
         self.path = Path(path)
         self.metric = metric
         self.trainer = trainer
@@ -72,15 +81,19 @@ class BestModel:
 
     def __call__(self, engine: Engine) -> None:
         if self.metric is None:
-            self.epoch = (self.trainer or engine).state.epoch
-            save_state(self.path, {k: v.detach().cpu() for k, v in self.network.state_dict().items()})
+            self._save(engine)
             return
         score = float(engine.state.metrics[self.metric])
         # a score that is not a number never becomes the best, but some weights must exist
         if score > self.score or not self.path.is_file():
-            self.score, self.epoch = score, (self.trainer or engine).state.epoch
-            save_state(self.path, {k: v.detach().cpu() for k, v in self.network.state_dict().items()})
+            self.score = score
+            self._save(engine)
             logger.info("best %s %.4f in epoch %d: %s", self.metric, score, self.epoch, self.path)
+
+    def _save(self, engine: Engine) -> None:
+        self.epoch = (self.trainer or engine).state.epoch
+        scores = {k: float(v) for k, v in engine.state.metrics.items() if isinstance(v, (int, float)) and isfinite(v)}
+        save_weights(self.path, self.network, self.description, {"epoch": self.epoch, **scores})
 
     def state_dict(self) -> dict[str, float]:
         return {"score": self.score, "epoch": self.epoch}

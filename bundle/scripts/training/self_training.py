@@ -89,7 +89,10 @@ class SelfTraining:
     Args:
         prepare: gives image ``(N, 3, H, W)`` and masks ``(N, L, H, W)`` of a batch.
         teacher: the moving average of the trained network, or that itself; asked in evaluation mode.
-        loss: whose ``weights`` get one more entry, the teacher's.
+        loss: the loss of training, from logits ``(N, C, H, W)`` and masks ``(N, L, H, W)``. The ``weights`` of a
+            :class:`~.supervision.MultiLayerPseudoSupervisionLoss` get one more entry, the teacher's; any other one is
+            computed twice, see :meth:`criterion`.
+        weights: weight of each of the L depths in what the teacher is held to.
         weight: the teacher's final share of the loss, in [0, 1]; 0 switches everything off.
         start: share of the epochs before the teacher is asked.
         full: share of the epochs after which it has its final weight.
@@ -106,7 +109,8 @@ class SelfTraining:
         self,
         prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]],
         teacher: nn.Module,
-        loss: MultiLayerPseudoSupervisionLoss,
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        weights: Sequence[float],
         weight: float = 1.0,
         start: float = 0.4,
         full: float = 0.7,
@@ -130,7 +134,7 @@ class SelfTraining:
         self.min_share = min_share
         self.infer = MixedPrecisionInferer(amp)
         self.present = present
-        self._own = loss.weights
+        self._own = tuple(float(w) for w in weights)
         self.share = 0.0
 
     def attach(self, engine: Engine) -> None:
@@ -145,8 +149,20 @@ class SelfTraining:
     def set_share(self, progress: float) -> None:
         """Set the teacher's share of the loss to ``weight * progress``, progress limited to [0, 1]."""
         self.share = self.weight * min(1.0, max(0.0, progress))
-        extra = (self.share * sum(self._own),) if self.share else ()
-        self.loss.weights = (*(w * (1 - self.share) for w in self._own), *extra)
+        if isinstance(self.loss, MultiLayerPseudoSupervisionLoss):
+            extra = (self.share * sum(self._own),) if self.share else ()
+            self.loss.weights = (*(w * (1 - self.share) for w in self._own), *extra)
+
+    def criterion(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """The trainer's loss: that of the pseudo masks and that of the teacher's mask, which is the last, by its share.
+
+        Args:
+            logits: ``(N, C, H, W)``.
+            masks: ``(N, L, H, W)``, or ``(N, L + 1, H, W)`` once the teacher has a share.
+        """
+        if not self.share or isinstance(self.loss, MultiLayerPseudoSupervisionLoss):
+            return self.loss(logits, masks)
+        return (1 - self.share) * self.loss(logits, masks[:, :-1]) + self.share * self.loss(logits, masks[:, -1:])
 
     def __call__(
         self, batch: Mapping[str, Any], device: torch.device, *args: Any, **kwargs: Any

@@ -21,6 +21,9 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
             ones among them, is divided by the batch size once more; with ``white_background``, white is a further class
             whose logit is 100 where the deepest mask is white and 0 elsewhere.
         white_background: whether the dataset has one; of interest to ``published`` alone.
+        criterion: loss of one depth in place of cross-entropy, from logits ``(N, C, H, W)`` and a mask ``(N, H, W)``, long,
+            -100 where there is no tissue, as torch's losses take it. MONAI's, which have ``to_onehot_y``, get the mask as
+            ``(N, 1, H, W)``; tell them ``ignore_index: -100``.
 
     Raises:
         ValueError: no weight, a negative one, or weights that sum to zero.
@@ -32,6 +35,7 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         label_smoothing: float = 0.0,
         published: bool = False,
         white_background: bool = True,
+        criterion: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not weights or min(weights) < 0 or sum(weights) <= 0:
@@ -40,6 +44,7 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         self.label_smoothing = label_smoothing
         self.published = published
         self.white_background = white_background
+        self.criterion = criterion
 
     def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """
@@ -61,6 +66,10 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         loss = logits.new_zeros(())
         for weight, mask in zip(self.weights, masks.unbind(dim=1), strict=True):
             target = torch.where(mask < logits.shape[1], mask.long(), -100)
+            if self.criterion is not None:
+                channel = hasattr(self.criterion, "to_onehot_y")
+                loss = loss + weight * self.criterion(logits, target[:, None] if channel else target)
+                continue
             tissue = (target >= 0).sum().clamp(min=1)
             total = functional.cross_entropy(
                 logits, target, ignore_index=-100, reduction="sum", label_smoothing=self.label_smoothing

@@ -1,11 +1,8 @@
-"""Weights as files: written, read and checked; published checkpoints imported."""
+"""Weights as files that say what they are: written, read and checked; published checkpoints imported."""
 
-from .files import load_weights, save_facts
-from .published import convert_checkpoints, initialise
+from .description import describe
+from .files import load_weights
+from .published import import_checkpoints, initialise
+from .untrained import network_of
 
-__all__ = [
-    "convert_checkpoints",
-    "initialise",
-    "load_weights",
-    "save_facts",
-]
+__all__ = ["describe", "import_checkpoints", "initialise", "load_weights", "network_of"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import string
@@ -11,6 +10,8 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlparse
 
 import torch
+
+from ..core.digest import file_sha256
 
 __all__ = ["weights_file"]
 
@@ -65,9 +66,6 @@ def weights_file(source: str | os.PathLike, sha256: str | None = None, cache: st
 
 
 def _check(path: Path, sha256: str, what: object) -> None:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(sha256.lower()):
-        raise ValueError(f"{what} has SHA-256 {digest.hexdigest()}, expected one that starts with {sha256.lower()}")
+    found = file_sha256(path)
+    if not found.startswith(sha256.lower()):
+        raise ValueError(f"{what} has SHA-256 {found}, expected one that starts with {sha256.lower()}")

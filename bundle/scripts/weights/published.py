@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.atomic import save_state
 from ..core.facts import DatasetFacts
+from .description import FILES, describe
 from .download import weights_file
-from .files import save_facts
+from .files import save_weights
 from .mxnet_params import read_mxnet_params
+from .untrained import untrained_network
 
-__all__ = ["KINDS", "convert_checkpoints", "import_checkpoint", "initialise", "load_published"]
+__all__ = ["KINDS", "import_checkpoints", "initialise", "load_published"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,56 +86,47 @@ def load_published(network: nn.Module, path: str | Path, kind: str) -> nn.Module
     return network
 
 
-def import_checkpoint(network: nn.Module, path: str | Path, kind: str, target: str | Path) -> Path:
-    """:func:`load_published`, then write the network's state dict to ``target`` atomically."""
-    load_published(network, path, kind)
-    save_state(target, {name: value.detach().cpu() for name, value in network.state_dict().items()})
-    return Path(target)
-
-
-def convert_checkpoints(
-    classifier: nn.Module,
-    classifier_file: str | Path | None,
-    segmenter: nn.Module,
-    segmenter_file: str | Path | None,
+def import_checkpoints(
+    classifier: str | Path | None,
+    segmenter: str | Path | None,
     facts: DatasetFacts,
     model_dir: str | Path,
     patch_size: Sequence[int],
+    recipe: str = "paper",
+    gate_threshold: float = 0.1,
+    inference: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Import the paper's trained networks; both are read before anything is written.
+    """Turn published checkpoints into weights of this bundle, described; all are read before anything is written.
 
     Args:
-        classifier: network for ``classifier_file``.
-        classifier_file: published classifier, or ``None``.
-        segmenter: network for ``segmenter_file``.
-        segmenter_file: published segmenter, or ``None``.
-        facts: what their classes mean.
-        model_dir: folder of ``classifier.pt``, ``model.pt`` and ``classes.json``.
+        classifier: published classifier, or ``None``.
+        segmenter: published segmenter, or ``None``.
+        facts: what their classes mean, and µm/px.
+        model_dir: folder of ``classifier.pt``, ``model.pt`` and their descriptions.
         patch_size: (height, width) in px of the patches that they were trained on.
+        recipe: whose networks they are.
+        gate_threshold: see :class:`~.description.Description`.
+        inference: see :class:`~.description.Description`.
 
     Returns:
-        The files written.
+        The files of weights written.
 
     Raises:
+        FileNotFoundError: a file is absent.
         ValueError: neither file is given, or one does not fit (see :func:`load_published`).
     """
-    given = [
-        (network, path, kind, name)
-        for network, path, kind, name in (
-            (classifier, classifier_file, "classifier", "classifier.pt"),
-            (segmenter, segmenter_file, "segmenter", "model.pt"),
-        )
-        if path is not None
-    ]
+    given = {kind: path for kind, path in (("classifier", classifier), ("segmenter", segmenter)) if path is not None}
     if not given:
         raise ValueError("nothing to import: name a published --classifier, a --segmenter, or both")
-    for network, path, kind, _ in given:
-        load_published(network, path, kind)
-    written = [save_facts(facts, model_dir, tuple(patch_size))]
-    for network, path, _, name in given:
-        target = Path(model_dir) / name
-        save_state(target, {key: value.detach().cpu() for key, value in network.state_dict().items()})
-        logger.info("%s: imported as %s", path, target)
+    networks = {
+        kind: load_published(untrained_network(kind, facts.num_classes, recipe), path, kind) for kind, path in given.items()
+    }
+    written = []
+    for kind, network in networks.items():
+        how = {"gate_threshold": gate_threshold} if kind == "classifier" else {"inference": inference}
+        target = Path(model_dir) / FILES[kind]
+        save_weights(target, network, describe(network, kind, facts, patch_size, recipe, **how))
+        logger.info("%s: imported as %s", given[kind], target)
         written.append(target)
     return written
 
