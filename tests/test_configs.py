@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts, load_facts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.core.names import pseudo_mask_paths
 from scripts.data.datalist import write_datalist
+from scripts.networks.classifier import TissueClassifier
+from scripts.networks.registry import registered
+from scripts.networks.resnet38 import ResNet38
 from scripts.pseudo_masks.consensus import CONSENSUS
 from scripts.pseudo_masks.refinement import REFINED
+from scripts.weights.description import describe
+from scripts.weights.files import save_weights
+from scripts.weights.untrained import network_of, untrained_network
+from tiny import write_models
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 LAYERS = ("gradcam_stage4", "gradcam_stage5", "fused")
@@ -44,7 +54,7 @@ def folders(tmp_path, rng):
 )
 def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
     if kind == "infer":
-        _weights(folders["model_dir"])
+        write_models(folders["model_dir"], DatasetFacts(classes=("a", "b", "c")))
     monkeypatch.chdir(tmp_path)
     workflow = ConfigWorkflow(
         config_file=str(CONFIGS / f"{name}.yaml"),
@@ -60,22 +70,6 @@ def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
     if kind == "train":
         assert len(workflow.train_dataset) == 6 if name == "train" else 5
         assert workflow.max_epochs == 8
-
-
-def _weights(folder):
-    from scripts.networks.efficientnet import EfficientNetLite0
-    from scripts.networks.hierarchical import HierarchicalClassifier
-    from scripts.networks.segmenter import DeepLabV3Plus
-    from scripts.weights.files import save_facts
-
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    extractor = EfficientNetLite0(pretrained=False, last_stage="stage7")
-    segmenter = DeepLabV3Plus(extractor, 3, "stage7", "stage2", channels=128, rates=(1, 2, 4))
-    layers, weights = ("stage4", "stage5", "stage6"), (0.2, 0.2, 0.6)
-    classifier = HierarchicalClassifier(EfficientNetLite0(pretrained=False), 3, layers, weights)
-    torch.save(classifier.state_dict(), Path(folder) / "classifier.pt")
-    torch.save(segmenter.state_dict(), Path(folder) / "model.pt")
-    save_facts(DatasetFacts(classes=("a", "b", "c")), folder, (32, 32))
 
 
 def test_metadata_fits_the_schema(tmp_path):
@@ -126,16 +120,83 @@ def test_metadata_fits_the_schema(tmp_path):
     assert metadata["version"] in metadata["changelog"]
 
 
-def test_network_fits_the_metadata(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def _verify(net_id, config, meta_file, **overrides):
     verify_net_in_out(
-        net_id="network_def",
-        meta_file=str(CONFIGS / "metadata.json"),
-        config_file=str(CONFIGS / "train.yaml"),
-        n=4,
-        device="cpu",
-        **{"extractor#pretrained": False, "dataset_dir": str(tmp_path / "absent")},
+        net_id=net_id, meta_file=str(meta_file), config_file=str(CONFIGS / config), n=4, device="cpu", **overrides
     )
+
+
+def test_networks_fit_the_metadata_before_there_are_weights(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for config in ("inference.yaml", "evaluate.yaml"):
+        _verify("network_def", config, CONFIGS / "metadata.json", model_dir=str(tmp_path / "none"))
+
+
+def test_networks_of_any_class_count_fit_the_metadata_of_their_weights(monkeypatch, tmp_path):
+    models = write_models(tmp_path / "models", DatasetFacts(classes=("a", "b", "c", "d", "e", "f")))
+    monkeypatch.chdir(tmp_path)
+    _verify("network_def", "inference.yaml", models / "metadata.json", model_dir=str(models))
+    with pytest.raises(ValueError, match="channel number"):
+        _verify("network_def", "inference.yaml", CONFIGS / "metadata.json", model_dir=str(models))
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("tracing", [False, True])
+def test_monai_exports_the_networks(monkeypatch, tmp_path, trained, tracing):
+    """Trained or not, by scripting and by tracing, from any folder; what is exported is the network."""
+    monkeypatch.chdir(tmp_path)
+    models = tmp_path / "models"
+    classes = 3 if trained else 4
+    if trained:
+        write_models(models, DatasetFacts(classes=("a", "b", "c")))
+    for net_id, kind, path in (("network_def", "segmenter", "model.pt"), ("classifier_def", "classifier", "classifier.pt")):
+        state = models / path
+        if not trained:
+            state = tmp_path / path
+            torch.save(untrained_network(kind, 4).state_dict(), state)
+        ckpt_export(
+            net_id=net_id,
+            filepath=str(tmp_path / "exported.ts"),
+            ckpt_file=str(state),
+            meta_file=str(CONFIGS / "metadata.json"),
+            config_file=str(CONFIGS / "inference.yaml"),
+            use_trace=tracing,
+            input_shape=[1, 3, 64, 64] if tracing else None,
+            model_dir=str(models),
+        )
+        network = network_of(models / path, kind).eval()
+        network.load_state_dict(torch.load(state, weights_only=True))
+        image = torch.rand(2, 3, 64, 64)
+        with torch.no_grad():
+            found = torch.jit.load(tmp_path / "exported.ts")(image)
+            torch.testing.assert_close(found, network(image), rtol=1e-4, atol=1e-5)
+        assert found.shape[1] == classes
+
+
+@pytest.mark.parametrize("where", ["bundle", "elsewhere"])
+def test_exports_from_the_command_line(tmp_path, where):
+    """MONAI puts a bundle on Python's path for ``run`` alone: from another folder, PYTHONPATH says where it is."""
+    models = write_models(tmp_path / "models", DatasetFacts(classes=("a", "b")))
+    for kind in ("classifier", "model"):  # of a backbone of the bundle, as tiny's is not known there
+        (models / f"{kind}.json").unlink()
+        (models / f"{kind}.pt").unlink()
+    network = TissueClassifier(ResNet38(1 / 16), 2)
+    save_weights(
+        models / "classifier.pt",
+        network,
+        describe(network, "classifier", DatasetFacts(classes=("a", "b")), (32, 32), gate_threshold=0.1),
+    )
+    command = [sys.executable, "-m", "monai.bundle", "ckpt_export", "--net_id", "classifier_def", "--model_dir", str(models)]
+    command += ["--filepath", str(tmp_path / "c.ts"), "--ckpt_file", str(models / "classifier.pt")]
+    command += ["--config_file", str(CONFIGS / "inference.yaml"), "--meta_file", str(CONFIGS / "metadata.json")]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    if where == "elsewhere":
+        environment["PYTHONPATH"] = BUNDLE_ROOT
+    done = subprocess.run(
+        command, cwd=BUNDLE_ROOT if where == "bundle" else tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert torch.jit.load(tmp_path / "c.ts")(torch.rand(1, 3, 32, 32)).shape == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["luad", "bcss", "wsss4luad", "glas"])
@@ -148,22 +209,16 @@ def test_dataset_files_hold_facts_preparation_and_known_settings_alone(name):
     assert load_facts(CONFIGS / f"{name}.yaml").num_classes in (2, 3, 4)
 
 
-def test_networks_are_the_same_in_every_config():
-    """Weights that one config writes, another reads: what they say of a network must not drift apart."""
-    read = {n: ConfigParser.load_config_file(str(CONFIGS / f"{n}.yaml")) for n in
-            ("train", "train_classifier", "generate_pseudo_masks", "evaluate", "inference")}  # fmt: skip
+def test_networks_are_defined_where_they_are_trained_and_nowhere_else():
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        if path.stem not in ("train", "train_classifier"):
+            assert not [name for name in registered() if f"scripts.networks.{name}" in text], path
 
-    def network(config, key):
-        described = {k: v for k, v in config[key].items() if k not in ("dropout", "pda")}
-        extractor = config["extractor"] if described["extractor"] == "@extractor" else described["extractor"]
-        return {**described, "extractor": {k: v for k, v in extractor.items() if k != "pretrained"}}
 
-    classifiers = [network(read["train_classifier"], "network_def"), network(read["generate_pseudo_masks"], "network_def")]
-    classifiers += [network(read[n], "classifier_def") for n in ("evaluate", "inference")]
-    segmenters = [network(read[n], "network_def") for n in ("train", "evaluate", "inference")]
-    assert all(c == classifiers[0] for c in classifiers)
-    assert all(s == segmenters[0] for s in segmenters)
-    assert read["generate_pseudo_masks"]["layers"] == list(LAYERS)
+def test_defaults_of_the_stages_fit_each_other():
+    read = {n: ConfigParser.load_config_file(str(CONFIGS / f"{n}.yaml")) for n in ("train", "generate_pseudo_masks")}
     masks = read["generate_pseudo_masks"]
+    assert masks["layers"] == list(LAYERS)
     assert read["train"]["layers"] == [CONSENSUS] and len(masks["consensus"]) == len(LAYERS) + 1  # and the refined one
     assert set(masks["masker"]["refinement"]["weights"]) <= set(LAYERS)

@@ -1,12 +1,21 @@
-"""A backbone small enough for tests."""
+"""A backbone small enough for tests, and a folder of weights on it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from scripts.core.facts import DatasetFacts
+from scripts.networks.classifier import TissueClassifier
 from scripts.networks.extractor import FeatureExtractor
+from scripts.networks.registry import register
+from scripts.networks.segmenter import DeepLabV3Plus
+from scripts.weights.description import describe
+from scripts.weights.files import save_weights
 from torch import nn
 
 
+@register()
 class TinyExtractor(FeatureExtractor):
     """Three layers ``a``, ``b``, ``c`` of strides 4, 4 and 8."""
 
@@ -24,3 +33,16 @@ class TinyExtractor(FeatureExtractor):
         b = self.emit(features, "b", self.b(a))
         self.emit(features, "c", self.c(b))
         return features
+
+
+def write_models(folder: str | Path, facts: DatasetFacts, patch_size: tuple[int, int] = (32, 32)) -> Path:
+    """``classifier.pt``, ``model.pt`` and their descriptions, of random weights drawn by a fixed seed."""
+    torch.manual_seed(1)
+    classifier = TissueClassifier(TinyExtractor(), facts.num_classes)
+    segmenter = DeepLabV3Plus(TinyExtractor(), facts.num_classes, channels=8, low_channels=4, rates=(1, 2))
+    folder = Path(folder)
+    content = describe(classifier, "classifier", facts, patch_size, gate_threshold=0.1)
+    save_weights(folder / "classifier.pt", classifier, content)
+    content = describe(segmenter, "segmenter", facts, patch_size, inference={"flips": False, "window_scales": [1.0]})
+    save_weights(folder / "model.pt", segmenter, content)
+    return folder

@@ -86,7 +86,7 @@ class Fixed(torch.nn.Module):
 def make(**settings):
     loss = MultiLayerPseudoSupervisionLoss((0.2, 0.2, 0.6))
     teacher = Fixed()
-    prepare = SelfTraining(lambda batch, _device: (batch["image"], batch["label"]), teacher, loss, **settings)
+    prepare = SelfTraining(lambda batch, _device: (batch["image"], batch["label"]), teacher, loss, loss.weights, **settings)
     return prepare, loss, teacher
 
 
@@ -153,3 +153,18 @@ def test_progress_is_limited_and_can_go_back():
 def test_values_out_of_range(settings):
     with pytest.raises(ValueError, match=r"weight in \[0, 1\]"):
         make(**settings)
+
+
+def test_any_other_loss_is_shared_with_the_teacher():
+    """Twice the loss: of the pseudo masks and of the teacher's mask, by its share; never asked for weights."""
+    seen = []
+
+    def loss(logits, masks):
+        seen.append(masks.shape[1])
+        return masks.float().mean()
+
+    prepare = SelfTraining(lambda batch, _device: None, Fixed(), loss, (1.0,))
+    logits, masks = torch.zeros(1, 3, 2, 2), torch.cat([torch.full((1, 1, 2, 2), 2), torch.full((1, 1, 2, 2), 4)], dim=1)
+    assert prepare.criterion(logits, masks[:, :1]) == 2 and seen == [1]
+    prepare.set_share(0.25)
+    assert prepare.criterion(logits, masks) == pytest.approx(0.75 * 2 + 0.25 * 4)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from monai.losses import FocalLoss
 from scripts.training.supervision import MultiLayerPseudoSupervisionLoss
 
 
@@ -68,3 +69,21 @@ def test_published_hand_computed():
     assert loss.item() == pytest.approx(math.log(3) / 2 / 3)
     loss = MultiLayerPseudoSupervisionLoss((1.0,), published=True, white_background=False)
     assert loss(torch.zeros(3, 2, 1, 2), masks % 2).item() == pytest.approx(math.log(2) / 3)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [torch.nn.CrossEntropyLoss(), FocalLoss(to_onehot_y=True, use_softmax=True, gamma=0.0, ignore_index=-100)],
+    ids=["torch", "monai"],
+)
+def test_another_criterion_per_depth(criterion):
+    """Cross-entropy by other names: torch's, and MONAI's focal loss without focus."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, generator=generator)
+    masks = torch.randint(0, 3, (2, 2, 4, 4), generator=generator)
+    expected = MultiLayerPseudoSupervisionLoss((0.25, 0.75))(logits, masks)
+    found = MultiLayerPseudoSupervisionLoss((0.25, 0.75), criterion=criterion)(logits, masks)
+    torch.testing.assert_close(found, expected)
+    masks[:, :, 0] = 3  # white
+    found = MultiLayerPseudoSupervisionLoss((0.25, 0.75), criterion=criterion)(logits, masks)
+    assert torch.isfinite(found) and found < 2 * expected

@@ -19,8 +19,7 @@ from scripts.pseudo_masks.cam import grad_cam
 from scripts.pseudo_masks.masker import PseudoMasker
 from scripts.training.handlers import parameter_groups
 from scripts.training.supervision import MultiLayerPseudoSupervisionLoss
-from scripts.weights.files import load_weights
-from scripts.weights.published import import_checkpoint, load_published
+from scripts.weights.published import load_published
 
 LAYERS = ("b4_5", "b5_2", "bn7")
 
@@ -80,10 +79,9 @@ def close(found: torch.Tensor, expected: np.ndarray, rtol: float = 1e-3, share: 
     assert not excess(found, expected, rtol, share).any()
 
 
-def test_classifier_logits_and_maps(parity, classifier_file, tmp_path):
+def test_classifier_logits_and_maps(parity, classifier_file):
     arrays = np.load(parity / "classifier.npz")
-    path = import_checkpoint(classifier(), classifier_file, "classifier", tmp_path / "classifier.pt")
-    network = load_weights(classifier(), path).eval()
+    network = load_published(classifier(), classifier_file, "classifier").eval()
     cams, logits = grad_cam(network, batch(arrays["image"]), LAYERS)
     close(logits, arrays["logits"])
     close(torch.sigmoid(logits), arrays["prob"])
@@ -288,8 +286,8 @@ def test_faults_change_and_run_nothing(tmp_path, capsys, fault):
     untouched.load_state_dict(network.state_dict())
     torch.save(damage(published_names(small_classifier())), tmp_path / "p.pth")
     with pytest.raises(ValueError, match=message) as error:
-        import_checkpoint(network, tmp_path / "p.pth", "classifier", tmp_path / "out.pt")
-    assert "p.pth" in str(error.value) and not (tmp_path / "out.pt").exists()
+        load_published(network, tmp_path / "p.pth", "classifier")
+    assert "p.pth" in str(error.value)
     assert same(network, untouched) and "never" not in capsys.readouterr().out
 
 

@@ -2,8 +2,10 @@
 
 from .pipeline import run_pipeline
 from .stage import Stage
+from .upgrade import upgrade
 
 __all__ = [
     "Stage",
     "run_pipeline",
+    "upgrade",
 ]

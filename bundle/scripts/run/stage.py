@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -15,16 +13,12 @@ from monai.data import set_track_meta
 from monai.utils import set_determinism
 
 from ..core.atomic import discard_unfinished, write_json, write_text
-from ..core.digest import file_sha256
 from ..core.environment import environment
 from ..core.settings import plain, refuse_json_words, running_config, scalars
+from .record import RECORD, carried, fingerprint, read_record
 from .tracking import StageMLFlowHandler, Tracker
 
 __all__ = ["Stage"]
-
-_RECORD = "stage.json"
-# settings that say where and how loudly a stage runs, not what it computes
-_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress"}
 
 
 class Stage:
@@ -69,6 +63,7 @@ class Stage:
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
         self.fingerprint = ""
         self.resumes = False
+        self._carried: Mapping[str, Any] | None = None
         self._started = time.monotonic()
         self._seconds_before = 0.0
         # before any network is built from this configuration
@@ -88,8 +83,9 @@ class Stage:
                 raise FileNotFoundError(f"stage {self.name!r} needs {path}, which does not exist: run the stage before")
         make_folder(self.folder)
         discard_unfinished(self.folder)
-        self.fingerprint = fingerprint(self.config, self.inputs, self.key)
         record = read_record(self.folder)
+        self._carried = carried(record, self.config)
+        self.fingerprint = self._fingerprint(record)
         self.resumes = record.get("fingerprint") == self.fingerprint
         if record and not self.resumes:
             for path in self.folder.glob("last.pt"):
@@ -108,9 +104,12 @@ class Stage:
     def finished(self) -> bool:
         """Whether the stage was finished before with this configuration and these input files."""
         record = read_record(self.folder)
-        return record.get("state") == "finished" and record.get("fingerprint") == fingerprint(
-            self.config, self.inputs, self.key
-        )
+        return record.get("state") == "finished" and record.get("fingerprint") == self._fingerprint(record)
+
+    def _fingerprint(self, record: Mapping[str, Any]) -> str:
+        """That of this stage; that of the record where it was made by version 0.4 from the same."""
+        same = carried(record, self.config) is not None
+        return record["fingerprint"] if same else fingerprint(self.config, self.inputs, self.key)
 
     def finish(self, metrics: Mapping[str, Any] | None = None, artifacts: Sequence[str | Path] = ()) -> None:
         """Mark the stage finished, and close the tracked run with its last figures and files.
@@ -134,35 +133,17 @@ class Stage:
         return StageMLFlowHandler(self, prefix)
 
     def _record(self, state: str, run_id: str | None) -> None:
-        write_json(
-            self.folder / _RECORD,
-            {
-                "stage": self.name,
-                "state": state,
-                "fingerprint": self.fingerprint,
-                "run_id": run_id,
-                "seconds": round(self._seconds_before + time.monotonic() - self._started, 1),
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            },
-        )
-
-
-def fingerprint(config: Mapping[str, Any], inputs: Sequence[str | Path], key: str = "") -> str:
-    """SHA-256 over what a configuration computes, the content of its input files, and a key."""
-    digest = hashlib.sha256()
-    relevant = {k: v for k, v in config.items() if k not in _WHERE}
-    digest.update(json.dumps([relevant, key], sort_keys=True, default=str).encode())
-    for path in map(Path, inputs):
-        digest.update(bytes.fromhex(file_sha256(path)) if path.is_file() else b"absent")
-    return digest.hexdigest()
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Content of a stage's record; empty where there is none, or none that can be read."""
-    try:
-        return json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        content = {
+            "stage": self.name,
+            "state": state,
+            "fingerprint": self.fingerprint,
+            "run_id": run_id,
+            "seconds": round(self._seconds_before + time.monotonic() - self._started, 1),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        if self._carried is not None:
+            content["carried"] = self._carried
+        write_json(self.folder / RECORD, content)
 
 
 def make_folder(folder: str | Path) -> Path:

@@ -55,8 +55,8 @@ class BestModel:
         network: module whose state dict is saved.
         path: file of the weights, written atomically.
         metric: name of the score in the evaluator's metrics; ``None`` keeps the last epoch.
-        description: what the weights are (:func:`~scripts.weights.describe`), written beside them with the scores.
         trainer: engine whose epoch is recorded.
+        description: what the weights are (:func:`~scripts.weights.describe`), written beside them with the scores.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class BestModel:
         network: torch.nn.Module,
         path: str | Path,
         metric: str | None,
-        description: Mapping[str, Any] | None = None,
         trainer: Engine | None = None,
+        description: Mapping[str, Any] | None = None,
     ) -> None:
         self.network = network
         self.description = description or {}

@@ -67,7 +67,7 @@ class TrainingSession:
         self.compile = compile
         self.progress = progress
         self.title = description.get("kind", "training")
-        self.best = BestModel(network if averaged is None else averaged, path, keep, description)
+        self.best = BestModel(network if averaged is None else averaged, path, keep, description=description)
         self.early_stop = EarlyStopping(patience, lambda engine: engine.state.metrics[score], trainer)
         self.history = History(str(Path(stage.folder) / "history.json"), evaluator, optimizer)
         objects = {

@@ -1,8 +1,8 @@
 """Weights as files that say what they are: written, read and checked; published checkpoints imported."""
 
-from .description import describe
+from .description import describe, described_files
 from .files import load_weights
 from .published import import_checkpoints, initialise
 from .untrained import network_of
 
-__all__ = ["describe", "import_checkpoints", "initialise", "load_weights", "network_of"]
+__all__ = ["describe", "described_files", "import_checkpoints", "initialise", "load_weights", "network_of"]

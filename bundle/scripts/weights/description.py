@@ -16,7 +16,7 @@ from ..core.facts import DatasetFacts
 from ..core.paths import BUNDLE_ROOT
 from ..networks.registry import definition
 
-__all__ = ["FILES", "Description", "describe", "description_path", "read_description"]
+__all__ = ["FILES", "Description", "describe", "described_files", "description_path", "read_description"]
 
 #: File of the weights of each kind of network.
 FILES = {"classifier": "classifier.pt", "segmenter": "model.pt"}
@@ -108,6 +108,33 @@ def description_path(weights: str | Path) -> Path:
     return Path(weights).with_suffix(".json")
 
 
+def existing(weights: str | Path) -> Path:
+    """The path of weights that are there.
+
+    Raises:
+        FileNotFoundError: they are not.
+    """
+    weights = Path(weights)
+    if not weights.is_file():
+        raise FileNotFoundError(f"no weights at {weights}: train first, or name a folder that holds {weights.name}")
+    return weights
+
+
+def described_files(model_dir: str | Path, *kinds: str) -> list[str]:
+    """Files of weights of some kinds and their descriptions, which a stage depends on.
+
+    Raises:
+        FileNotFoundError: weights that are absent.
+        ValueError: see :func:`read_description`.
+    """
+    files = []
+    for kind in kinds:
+        path = Path(model_dir) / FILES[kind]
+        read_description(path, kind)
+        files += [str(existing(path)), str(description_path(path))]
+    return files
+
+
 def read_description(weights: str | Path, kind: str | None = None) -> Description:
     """Read what a file of weights is. Nothing is built, and nothing in the file is trusted.
 
@@ -135,10 +162,9 @@ def read_description(weights: str | Path, kind: str | None = None) -> Descriptio
     return result
 
 
-def _undescribed(weights: Path) -> Exception:
-    if not weights.is_file():
-        return FileNotFoundError(f"no weights at {weights}: train first, or name a folder that holds {weights.name}")
-    command = f"python -m monai.bundle run --config_file bundle/configs/describe_weights.yaml --model_dir {weights.parent}"
+def _undescribed(weights: Path) -> ValueError:
+    existing(weights)
+    command = f"python -m monai.bundle run --config_file bundle/configs/upgrade.yaml --model_dir {weights.parent}"
     if (weights.parent / _FACTS_NAME).is_file():
         return ValueError(
             f"{weights}: weights of version 0.4, without {description_path(weights).name}; write it once by: {command}"

@@ -15,9 +15,10 @@ from ..core.atomic import save_state, write_json
 from ..core.digest import file_sha256
 from ..core.facts import DatasetFacts
 from ..networks.registry import build
-from .description import Description, description_path, read_description
+from .description import Description, description_path, existing, read_description
+from .metadata import model_metadata
 
-__all__ = ["Weights", "build_network", "load_state", "load_weights", "save_weights"]
+__all__ = ["Weights", "build_network", "load_state", "load_weights", "save_weights", "write_description"]
 
 _SLACK = 2**20
 
@@ -53,7 +54,21 @@ def save_weights(
     """
     path = Path(path)
     save_state(path, {name: value.detach().cpu() for name, value in network.state_dict().items()})
+    write_description(path, description, scores)
+
+
+def write_description(path: str | Path, description: Mapping[str, Any], scores: Mapping[str, Any] | None = None) -> None:
+    """Write the description of weights that are there, with their SHA-256, beside them; and MONAI's metadata of a segmenter.
+
+    Args:
+        path: file of weights.
+        description: as :func:`~.description.describe` gives it.
+        scores: validation scores.
+    """
+    path = Path(path)
     write_json(description_path(path), {**description, "scores": dict(scores or {}), "sha256": file_sha256(path)})
+    if description.get("kind") == "segmenter":
+        write_json(path.parent / "metadata.json", model_metadata(read_description(path)))
 
 
 def build_network(path: str | Path, kind: str | None = None) -> nn.Module:
@@ -96,9 +111,7 @@ def load_weights(
     """
     path = Path(path)
     description = read_description(path, kind)
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path}, of which {description_path(path).name} speaks")
-    found = file_sha256(path)
+    found = file_sha256(existing(path))
     if found != description.sha256:
         raise ValueError(
             f"{path}: not the weights that {description_path(path).name} describes: found SHA-256 {found[:12]}..., expected "
@@ -122,9 +135,7 @@ def load_state(network: nn.Module, path: str | Path) -> nn.Module:
         ValueError: not a state dict, one of another network, or values that are not finite; the message names the file and
             the keys.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path}: train first, or name a file that exists")
+    path = existing(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:

@@ -1,0 +1,161 @@
+"""The bundle from Python: a folder of weights, and what it says of an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+
+from ..core.errors import root_cause
+from ..core.facts import DatasetFacts
+from ..core.images import read_image
+from ..core.paths import BUNDLE_ROOT
+from ..core.pictures import class_areas, overlay
+from ..pseudo_masks.hierarchical_masker import make_masker
+from .predict import label_map
+
+__all__ = ["Segmentation", "TissueModel", "load_model"]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a model says of an image.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        label_map: ``(H, W)`` uint8; value ``k`` is ``facts.classes[k]``, ``facts.white_value`` white background.
+        probabilities: ``(C, H, W)`` float32 in [0, 1], averaged over windows and flips; gated classes count as zero, so that
+            they need not sum to one.
+        facts: classes, palette, white background.
+        mpp: µm/px of the image, if known.
+    """
+
+    image: np.ndarray = field(repr=False)
+    label_map: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
+    facts: DatasetFacts
+    mpp: float | None
+
+    @property
+    def areas(self) -> dict[str, dict[str, Any]]:
+        """``{class: {"pixels": n, "percent": share of all tissue, "mm2": area}}``; ``mm2`` where µm/px is known."""
+        return class_areas(self.label_map, self.facts, self.mpp)
+
+    def overlay(self, alpha: float = 0.4) -> np.ndarray:
+        """The label map in its colours over the image, ``(H, W, 3)`` uint8.
+
+        Args:
+            alpha: opacity of the colours, in [0, 1].
+        """
+        return overlay(self.image, self.label_map, self.facts, alpha=alpha)
+
+
+class TissueModel:
+    """A segmenter and its classifier, used as ``inference.yaml`` uses them: the same label map in every pixel.
+
+    Args:
+        model_dir: folder of weights and their descriptions.
+        device: where the networks run; a GPU if there is one by default.
+        settings: further keys of ``inference.yaml``, such as ``gated``, ``flips``, ``window_scales`` or ``overlap``.
+
+    Raises:
+        FileNotFoundError: no weights.
+        ValueError: weights that nothing describes, or that do not fit their description; an unknown setting.
+    """
+
+    def __init__(self, model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> None:
+        parser = ConfigParser()
+        parser.read_config(str(Path(BUNDLE_ROOT) / "configs" / "inference.yaml"))
+        unknown = sorted(set(settings) - set(parser.config))
+        if unknown:
+            raise ValueError(f"found {unknown}, expected keys of inference.yaml")
+        settings["model_dir"] = str(model_dir)
+        if device is not None:
+            settings["device"] = torch.device(device)
+        for key, value in settings.items():
+            parser[key] = value
+        try:
+            self.device: torch.device = parser.get_parsed_content("device")
+            self.facts: DatasetFacts = parser.get_parsed_content("facts")
+            self.network = parser.get_parsed_content("network").eval()
+            self.inferer = parser.get_parsed_content("inferer")
+            self.patch_size: tuple[int, int] = tuple(parser.get_parsed_content("patch_size"))
+        except RuntimeError as error:  # MONAI's, around ours
+            raise root_cause(error) from None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the tissues, in channel order."""
+        return self.facts.classes
+
+    def segment(self, image: np.ndarray | str | Path, mpp: float | None = None) -> Segmentation:
+        """Segment an image of any size.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB, or a file (see :func:`~scripts.core.read_image`).
+            mpp: µm/px of the image, for areas; that of the training patches by default. The image is not resampled.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: not an RGB image of 8 bits.
+        """
+        pixels = _pixels(image)
+        with torch.inference_mode():
+            probabilities = self.inferer(self._batch(pixels), self.network)[0].float()
+        mask = label_map(probabilities, pixels, self.facts)
+        return Segmentation(pixels, mask, probabilities.cpu().numpy(), self.facts, self.facts.mpp if mpp is None else mpp)
+
+    def classify(self, patch: np.ndarray | str | Path) -> dict[str, float]:
+        """What the classifier sees in a patch: ``{class: probability}``, as the gate takes it.
+
+        Args:
+            patch: as for :meth:`segment`; of about the size of the training patches (:attr:`patch_size`).
+
+        Raises:
+            ValueError: a model without gate has no classifier.
+        """
+        self._need_classifier()
+        with torch.inference_mode():
+            probability = self.network.probabilities(self._batch(_pixels(patch)))[1][0]
+        return dict(zip(self.classes, probability.tolist(), strict=True))
+
+    def class_activation_maps(self, patch: np.ndarray | str | Path) -> dict[str, np.ndarray]:
+        """Where in a patch the classifier sees each class: ``{layer: (C, H, W) float32}``, all classes taken for present.
+
+        Maps of one layer can be compared between classes; between layers they have other units.
+
+        Args:
+            patch: as for :meth:`classify`.
+
+        Raises:
+            ValueError: a model without gate has no classifier.
+        """
+        self._need_classifier()
+        masker = make_masker(self.network.classifier, None, self.facts, flips=self.network.flips, device=self.device)
+        maps = masker.maps(self._batch(_pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
+        return {layer: cam[0].float().cpu().numpy() for layer, cam in maps.items()}
+
+    def _need_classifier(self) -> None:
+        if self.network.classifier is None:
+            raise ValueError("loaded with gated=False, without the classifier; load it with gated=True")
+
+    def _batch(self, pixels: np.ndarray) -> torch.Tensor:
+        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div(255)[None]
+        return image.to(self.device, memory_format=torch.channels_last)
+
+
+def load_model(model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> TissueModel:
+    """Load a folder of weights; see :class:`TissueModel`."""
+    return TissueModel(model_dir, device, **settings)
+
+
+def _pixels(image: np.ndarray | str | Path) -> np.ndarray:
+    if not isinstance(image, np.ndarray):
+        return read_image(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
+    return image
