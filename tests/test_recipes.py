@@ -17,17 +17,18 @@ from scripts.core.recipes import config_files
 from scripts.data.datalist import write_datalist
 from scripts.data.split import supervised_data
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
-from scripts.run.pipeline import run_pipeline
+from scripts.networks.registry import definition
+from scripts.run.pipeline import merge_overrides, run_pipeline
+from scripts.weights.description import read_description
+from scripts.weights.files import load_weights
+from scripts.weights.untrained import untrained_network
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 # a sixteenth of the width: the shape of the paper's networks at a fraction of their cost
 NARROW = {
-    "classifier_def#extractor#width": 1 / 16,
-    "network_def#extractor#width": 1 / 16,
-    "network_def#channels": 16,
-    "network_def#low_channels": 8,
+    "train_classifier": {"extractor#width": 1 / 16},
+    "train": {"extractor#width": 1 / 16, "network_def#channels": 16, "network_def#low_channels": 8},
 }
-CLASSIFIER_ONLY = {"classifier_def#extractor#width": 1 / 16}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,7 @@ def run(tmp_path_factory, tissue):
     short = {"max_epochs": 2, "batch_size": 6}
     run_pipeline(
         source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe="paper", progress=False,
-        overrides={"train_classifier": {**CLASSIFIER_ONLY, **short}, "generate_pseudo_masks": CLASSIFIER_ONLY,
-                   "train": {**NARROW, **short}, "evaluate": NARROW},
+        overrides=merge_overrides(NARROW, {"train_classifier": short, "train": short}),
         **places,
     )  # fmt: skip
     return places
@@ -65,7 +65,7 @@ def test_frozen_layers_stay_and_the_last_epoch_is_kept(run):
     norms = [k for k in kept if k.endswith("running_mean")]
     assert norms and all((kept[k] == 0).all() for k in norms)
     config = ConfigParser.load_config_file(str(Path(run["output_dir"], "train_classifier/config.yaml")))
-    assert config["best"]["metric"] is None
+    assert config["keep"] is None
 
 
 def test_settings_of_the_published_program():
@@ -87,12 +87,22 @@ def test_settings_of_the_published_program():
     )
     names = [t["_target_"].rsplit(".", 1)[-1] for t in second["train"]["preprocessing_transforms"]]
     assert names == ["ReadImaged", "ReadMasksd", "RandFlipd", "ToUnitRanged", "RandGaussianSmoothd"]
-    evaluation = merged("evaluate")
-    assert evaluation["gated"] and evaluation["epsilon"] == 0.1 and evaluation["flips"] is False
-    networks = [p["network_def"] for p in (merged("train"), evaluation)]
-    assert networks[0] == networks[1] and networks[0]["extractor"]["multi_grid"] == [1, 2, 4]
-    classifiers = [first["network_def"], merged("generate_pseudo_masks")["network_def"], evaluation["classifier_def"]]
-    assert all(c["extractor"] == classifiers[0]["extractor"] for c in classifiers)
+    assert first["gate_threshold"] == 0.1 and second["inference"] == {"flips": False, "window_scales": [1.0]}
+    masks = merged("generate_pseudo_masks")
+    assert masks["flips"] is False and masks["consensus"] is None and masks["masker"]["refinement"] is None
+    classifier = definition(untrained_network("classifier", 4, "paper"))["arguments"]
+    assert classifier["extractor"] == {
+        "component": "ResNet38",
+        "arguments": {"width": 1.0, "dropout": [0.3, 0.5], "frozen": ["conv1a", "b2"], "frozen_norm": True},
+    }
+    segmenter = definition(untrained_network("segmenter", 4, "paper"))["arguments"]
+    assert segmenter["extractor"]["arguments"] == {
+        "blocks": [3, 4, 23, 3], "output_stride": 16, "multi_grid": [1, 2, 4], "width": 1.0, "mean": 0.0, "std": 1.0,
+    }  # fmt: skip
+    assert {k: v for k, v in segmenter.items() if k != "extractor"} == {
+        "num_classes": 4, "high_layer": "layer4", "low_layer": "layer1", "channels": 256, "low_channels": 48,
+        "rates": [6, 12, 18], "separable": False, "dropout": [0.5, 0.5, 0.1], "align_corners": True,
+    }  # fmt: skip
 
 
 COMPARED = {
@@ -110,12 +120,13 @@ def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
     assert files == [
         "generate_pseudo_masks.yaml",
         "recipes/grad_cam/generate_pseudo_masks.yaml",
-        "recipes/sc_cam/networks.yaml",
         "recipes/sc_cam/generate_pseudo_masks.yaml",
     ]
     merged = ConfigParser.load_config_files(config_files("generate_pseudo_masks", "sc_cam"))
     assert (merged["layers"], merged["consensus"], merged["flips"]) == (["stage6"], None, True)
-    assert merged["masker"]["_target_"] == "scripts.pseudo_masks.PseudoMasker"
+    assert merged["masker"]["refinement"] is None
+    names = [Path(f).parent.name for f in config_files("train_classifier", "paper")]
+    assert names == ["configs", "resnet38", "grad_cam", "paper"]
     (tmp_path / "a").mkdir()
     (tmp_path / "a/recipe.yaml").write_text(f"extends: {tmp_path / 'a'}\n")
     with pytest.raises(ValueError, match="extends itself"):
@@ -123,6 +134,11 @@ def test_a_recipe_takes_the_files_of_what_it_extends_first(tmp_path):
     (tmp_path / "a/recipe.yaml").write_text("extends: unheard_of\n")
     with pytest.raises(ValueError, match="'unheard_of' is none of"):
         config_files("train", str(tmp_path / "a"))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/recipe.yaml").write_text(f"extends: [grad_cam, {tmp_path / 'a'}]\n")
+    (tmp_path / "a/recipe.yaml").write_text(f"extends: {tmp_path / 'b'}\n")
+    with pytest.raises(ValueError, match=r"extends itself, by way of \['b', 'a'\]"):
+        config_files("train", str(tmp_path / "b"))
     for content in ("", "sshr", "extend: sshr"):
         (tmp_path / "a/recipe.yaml").write_text(content)
         with pytest.raises(ValueError, match=r"recipe\.yaml: found .*expected 'extends: NAME'"):
@@ -141,14 +157,15 @@ def test_schedules_of_the_compared_methods_follow_the_epochs(epochs, pda, cluste
 @pytest.mark.parametrize("recipe", COMPARED)
 def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
     places = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}
-    networks = {"classifier_def#subcategories": 2} if recipe == "sc_cam" else {}
+    networks = {"network_def#subcategories": 2} if recipe == "sc_cam" else {}
     first = {"max_epochs": 2, "batch_size": 6, **networks}
     results = run_pipeline(
         source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe=recipe, progress=False,
-        overrides={"train_classifier": first, "generate_pseudo_masks": networks, "evaluate": networks,
-                   "train": {"max_epochs": 1, "batch_size": 6}},
+        overrides={"train_classifier": first, "train": {"max_epochs": 1, "batch_size": 6}},
         **places,
     )  # fmt: skip
+    described = [read_description(tmp_path / "m" / name) for name in ("classifier.pt", "model.pt")]
+    assert all(d.recipe == recipe and d.facts.mpp == DEMO_FACTS.mpp for d in described)
     methods = [m for m in results["scores"] if m.startswith("CAM")]
     assert methods == COMPARED[recipe]
     masks = {p.name for p in Path(places["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
@@ -156,6 +173,7 @@ def test_recipes_of_the_comparison_run(recipe, tissue, tmp_path):
     assert masks == {m.removeprefix("CAM ") for m in methods} | (
         {"consensus"} if recipe in ("fully_supervised", "grad_cam") else set()
     )
+    _infer(tissue, places["model_dir"], tmp_path)
     if recipe == "sc_cam":
         state = torch.load(tmp_path / "m/classifier.pt", weights_only=True)
         assert state["centres"].shape[:2] == (4, 2)
@@ -171,8 +189,7 @@ def test_the_default_method_on_the_papers_networks(tissue, tmp_path):
     short = {"max_epochs": 1, "batch_size": 6}
     results = run_pipeline(
         source=str(tissue), dataset=DEMO_FACTS.to_dict(), prepare={"layout": "luad"}, recipe="resnet38", progress=False,
-        overrides={"train_classifier": {**CLASSIFIER_ONLY, **short}, "generate_pseudo_masks": CLASSIFIER_ONLY,
-                   "train": {**NARROW, **short}, "evaluate": NARROW},
+        overrides=merge_overrides(NARROW, {"train_classifier": short, "train": short}),
         **places,
     )  # fmt: skip
     assert [m for m in results["scores"] if m.startswith("CAM")] == ["CAM b4_5", "CAM b5_2", "CAM bn7", "CAM fused"]
@@ -183,23 +200,14 @@ def test_the_default_method_on_the_papers_networks(tissue, tmp_path):
     assert {"heads.0.weight", "rectifications.1.gate_scale"} <= set(state) and (
         state["extractor.bn7.running_mean"] != 0
     ).any()
-    images = {
-        "dataset_dir": str(tissue / "test/img"),
-        "output_dir": str(tmp_path / "seen"),
-        "model_dir": places["model_dir"],
-    }
-    _workflow(["inference.yaml", "recipes/resnet38/networks.yaml"], **images, progress=False)
-    assert len(list((tmp_path / "seen/inference").glob("*_mask.png"))) == 2
+    _infer(tissue, places["model_dir"], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "inference"])
-def test_weights_of_recipes_with_the_plain_classifier_are_read_by_their_own_config(name):
-    """Evaluation and inference describe the classifier that training made, with the file that the recipe has for them."""
-    files = [str(CONFIGS / f"{name}.yaml"), str(CONFIGS / f"recipes/grad_cam/{name}.yaml")]
-    described = ConfigParser.load_config_files(files)["classifier_def"]
-    for recipe in ("grad_cam", "wsss_tissue", "histosegnet", "fully_supervised"):
-        trained = ConfigParser.load_config_files(config_files("train_classifier", recipe))["network_def"]
-        assert trained["_target_"] == described["_target_"] and set(trained) - set(described) == {"dropout", "pda"}
+def _infer(tissue, model_dir, folder):
+    """One and the same command, whatever the weights are."""
+    places = {"dataset_dir": str(tissue / "test/img"), "output_dir": str(folder / "seen"), "model_dir": str(model_dir)}
+    _workflow(["inference.yaml"], **places, progress=False)
+    assert len(list((folder / "seen/inference").glob("*_mask.png"))) == 2
 
 
 def test_full_supervision_needs_true_masks(tmp_path):
@@ -218,47 +226,58 @@ def test_unknown_recipes_are_refused():
 
 def _workflow(names, **overrides):
     workflow = ConfigWorkflow(
-        config_file=[str(CONFIGS / n) for n in names], workflow_type=None, logging_file=False, **NARROW, **overrides
+        config_file=[str(CONFIGS / n) for n in names], workflow_type=None, logging_file=False, **overrides
     )
     workflow.initialize()
     return workflow.run()
 
 
-def test_published_checkpoints_infer_and_score(run, tmp_path, tissue):
+@pytest.fixture(scope="module")
+def narrow_paper(tmp_path_factory):
+    """A recipe of one's own, in a folder outside the bundle."""
+    folder = tmp_path_factory.mktemp("recipes") / "narrow"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text("extends: paper\n")
+    for stage, settings in NARROW.items():
+        (folder / f"{stage}.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    return str(folder)
+
+
+def test_published_checkpoints_infer_and_score(run, tmp_path, tissue, narrow_paper):
     """Files of the published layout, imported, give the very label maps of the networks that they came from."""
-    parser = ConfigParser(ConfigParser.load_config_file(str(CONFIGS / "recipes/paper/networks.yaml")))
-    parser["facts"] = DEMO_FACTS
-    for key, value in NARROW.items():
-        parser[key] = value
-    for name, key in (("classifier.pt", "classifier_def"), ("model.pt", "network_def")):
-        network = parser.get_parsed_content(key)
-        network.load_state_dict(torch.load(Path(run["model_dir"], name), weights_only=True))
-        state = published_names(network)
-        torch.save(state if key == "classifier_def" else {"state_dict": state, "optimizer": {}}, tmp_path / f"{key}.pth")
-    files = {"classifier": str(tmp_path / "classifier_def.pth"), "segmenter": str(tmp_path / "network_def.pth")}
-    dataset = {"dataset": DEMO_FACTS.to_dict(), "patch_size": [64, 64]}
+    files = {}
+    for kind, name in (("classifier", "classifier.pt"), ("segmenter", "model.pt")):
+        state = published_names(load_weights(Path(run["model_dir"], name), kind).network)
+        files[kind] = str(tmp_path / f"{kind}.pth")
+        torch.save(state if kind == "classifier" else {"state_dict": state, "optimizer": {}}, files[kind])
+    settings = {"dataset": DEMO_FACTS.to_dict(), "patch_size": [64, 64], "recipe": narrow_paper}
     models = {"model_dir": str(tmp_path / "models")}
-    _workflow(["import_checkpoint.yaml", "luad.yaml", "recipes/paper/networks.yaml"], **files, **models, **dataset)
+    _workflow(["import_checkpoint.yaml", "luad.yaml"], **files, **models, **settings)
+    description = read_description(tmp_path / "models/model.pt")
+    assert description.recipe == "narrow" and description.patch_size == (64, 64)
+    assert description.inference == {"flips": False, "window_scales": [1.0]}
     places = {"output_dir": str(tmp_path / "out"), "progress": False}
     for name in ("inference.yaml", "evaluate.yaml"):
         data = str(tissue / "test/img") if name == "inference.yaml" else run["dataset_dir"]
-        _workflow([name, "recipes/paper/networks.yaml"], dataset_dir=data, **models, **places)
+        _workflow([name], dataset_dir=data, **models, **places)
     one, other = (
         json.loads(Path(p, "evaluate/metrics.json").read_text()) for p in (run["output_dir"], places["output_dir"])
     )
     assert one["scores"] == other["scores"]
-    for path in sorted((tissue / "test/img").iterdir()):
-        masks = [tmp_path / "out/inference" / path.name,
-                 tmp_path / "out/evaluate/label_maps/segmenter_and_gate" / path.name]  # fmt: skip
-        if masks[0].is_file():
-            assert read_mask(masks[0]).shape == read_mask(masks[1]).shape
+    found = sorted((tmp_path / "out/inference").glob("*_mask.png"))
+    assert len(found) == 2
+    for path in found:  # inference paints white, the scored maps do not
+        name = path.name.replace("_mask", "")
+        scored = read_mask(tmp_path / "out/evaluate/label_maps/segmenter_and_gate" / name)
+        mask = read_mask(path)
+        assert (mask == scored)[mask < 4].all() and (mask < 4).any()
 
 
-def test_import_of_a_wrong_file_writes_nothing(tmp_path):
+def test_import_of_a_wrong_file_writes_nothing(tmp_path, narrow_paper):
     np.save(tmp_path / "x.npy", np.zeros(3))
-    names = ["import_checkpoint.yaml", "luad.yaml", "recipes/paper/networks.yaml"]
+    names = ["import_checkpoint.yaml", "luad.yaml"]
     for given, message in (({"classifier": str(tmp_path / "x.npy")}, "x.npy"), ({}, "nothing to import")):
         with pytest.raises(RuntimeError) as error:  # MONAI's, about the expression; ours is its cause
-            _workflow(names, model_dir=str(tmp_path / "models"), **given)
+            _workflow(names, model_dir=str(tmp_path / "models"), recipe=narrow_paper, **given)
         assert isinstance(error.value.__cause__, ValueError) and message in str(error.value.__cause__)
     assert not (tmp_path / "models").exists()

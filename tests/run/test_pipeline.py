@@ -190,7 +190,7 @@ def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
     for name in "abc":
         write_image(images / f"{name}.png", rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
     models.mkdir()
-    for name in ("model.pt", "classes.json"):
+    for name in ("model.pt", "model.json"):
         (models / name).write_bytes((unbroken / "models" / name).read_bytes())
     places = {"dataset_dir": str(images), "output_dir": str(tmp_path / "out"), "model_dir": str(models)}
     _run("inference.yaml", **places, gated=False, flips=True)

@@ -23,6 +23,9 @@ __all__ = ["STAGES", "merge_overrides", "run_pipeline"]
 #: Config files that make up the pipeline, in order.
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
 
+# those that record the recipe with their weights
+_TRAINING = ("train_classifier", "train")
+
 logger = logging.getLogger(__name__)
 
 
@@ -97,6 +100,7 @@ def run_pipeline(
             experiment=experiment,
             parent_run=record.tracker.run_id,
             progress=progress,
+            **({"recipe": recipe} if name in _TRAINING else {}),
             **overrides.get(name, {}),
         )
         workflow.initialize()

@@ -2,7 +2,7 @@
 
 from .description import describe, described_files
 from .files import load_weights
-from .published import import_checkpoints, initialise
+from .published import convert_checkpoints, initialise
 from .untrained import network_of
 
-__all__ = ["describe", "described_files", "import_checkpoints", "initialise", "load_weights", "network_of"]
+__all__ = ["convert_checkpoints", "describe", "described_files", "initialise", "load_weights", "network_of"]

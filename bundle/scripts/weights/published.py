@@ -19,7 +19,7 @@ from .files import save_weights
 from .mxnet_params import read_mxnet_params
 from .untrained import untrained_network
 
-__all__ = ["KINDS", "import_checkpoints", "initialise", "load_published"]
+__all__ = ["KINDS", "convert_checkpoints", "initialise", "load_published"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def load_published(network: nn.Module, path: str | Path, kind: str) -> nn.Module
     return network
 
 
-def import_checkpoints(
+def convert_checkpoints(
     classifier: str | Path | None,
     segmenter: str | Path | None,
     facts: DatasetFacts,
