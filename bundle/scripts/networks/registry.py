@@ -103,7 +103,7 @@ def build(content: Any, source: str = "definition") -> nn.Module:
     state = torch.get_rng_state()  # whoever asks for weights has random numbers of their own
     try:
         return _build(content)
-    except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError) as error:
         raise ValueError(f"{source}: {content['component']} cannot be built from its arguments: {error}") from error
     finally:
         torch.set_rng_state(state)

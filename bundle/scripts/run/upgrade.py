@@ -47,7 +47,7 @@ def upgrade(model_dir: str, output_dir: str | None = None, recipe: str | None = 
         The descriptions written.
 
     Raises:
-        FileNotFoundError: no ``classes.json``, or no weights.
+        FileNotFoundError: no ``classes.json``, or neither weights nor stages.
         ValueError: nothing says which networks these are, or the weights are of others.
     """
     models = Path(model_dir)
@@ -55,13 +55,14 @@ def upgrade(model_dir: str, output_dir: str | None = None, recipe: str | None = 
     facts = load_facts(models / _FACTS_NAME)
     recipe = _recipe(output) if recipe is None else recipe
     found = {kind: models / name for kind, name in FILES.items() if (models / name).is_file()}
-    if not found:
-        raise FileNotFoundError(f"{models}: found none of {', '.join(FILES.values())}")
+    stages = sorted(p.parent for p in output.glob(f"*/{RECORD}"))
+    if not found and not stages:
+        raise FileNotFoundError(f"{models}: found none of {', '.join(FILES.values())}, and no stage in {output}")
     contents = {kind: _content(kind, path, facts, output, recipe) for kind, path in found.items()}
     for kind, path in found.items():
         write_description(path, contents[kind], _scores(output / _STAGES[kind]))
         logger.info("%s: described in %s", path, description_path(path))
-    for folder in sorted(p.parent for p in output.glob(f"*/{RECORD}")):
+    for folder in stages:
         _carry_stage(folder)
     return [description_path(path) for path in found.values()]
 

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import yaml
+from scripts.core.facts import DatasetFacts
+from scripts.networks.classifier import TissueClassifier
+from scripts.networks.segmenter import DeepLabV3Plus
+from scripts.run.record import fingerprint
+from scripts.run.stage import Stage
+from scripts.run.upgrade import upgrade
+from scripts.weights.description import read_description
+from scripts.weights.files import load_weights
+from tiny import TinyExtractor
+
+FACTS = DatasetFacts(classes=("a", "b"), mpp=0.5, patch_size=(32, 48), white_background=True)
+NETWORKS = {
+    "train_classifier": {
+        "_target_": "scripts.classifier.TissueClassifier", "extractor": "@extractor", "num_classes": "$@facts.num_classes",
+        "layer": "b", "pda": "@pda",
+    },
+    "train": {
+        "_target_": "scripts.segmenter.DeepLabV3Plus", "extractor": "@extractor", "num_classes": "$@facts.num_classes",
+        "high_layer": "c", "low_layer": "a", "channels": 8, "low_channels": 4, "rates": [1, 2],
+    },
+}  # fmt: skip
+
+
+def _write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture
+def old_run(tmp_path):
+    """What version 0.4 left of a classifier that was trained, and a segmenter in training."""
+    output, models = tmp_path / "run", tmp_path / "run/models"
+    torch.manual_seed(0)
+    models.mkdir(parents=True)
+    torch.save(TissueClassifier(TinyExtractor(4), 2, "b").state_dict(), models / "classifier.pt")
+    segmenter = DeepLabV3Plus(TinyExtractor(4), 2, "c", "a", channels=8, low_channels=4, rates=(1, 2))
+    torch.save(segmenter.state_dict(), models / "model.pt")
+    _write(models / "classes.json", FACTS.to_dict())
+    _write(tmp_path / "data/datalist.json", FACTS.to_dict())
+    _write(output / "pseudo_masks/summary.json", {})
+    _write(output / "pipeline/config.yaml", {"recipe": "grad_cam", "seed": 3})
+    for stage, state in (("train_classifier", "finished"), ("train", "running")):
+        inputs = ["$@dataset_dir + '/datalist.json'"]
+        files = [tmp_path / "data/datalist.json"]
+        if stage == "train":
+            inputs.append("$@pseudo_mask_dir + '/summary.json'")
+            files.append(output / "pseudo_masks/summary.json")
+        config = {
+            "dataset_dir": str(tmp_path / "data"), "output_dir": str(output), "model_dir": str(models),
+            "pseudo_mask_dir": "$@output_dir + '/pseudo_masks'", "seed": 3, "max_epochs": 4, "layers": ["x"],
+            "extractor": {"_target_": "scripts.tiny.TinyExtractor", "width": 4},
+            "pda": {"_target_": "scripts.pda.ProgressiveDropoutAttention"},
+            "network_def": NETWORKS[stage], "stage": {"_target_": "scripts.stage.Stage", "name": stage, "inputs": inputs},
+        }  # fmt: skip
+        _write(output / stage / "config.yaml", config)
+        _write(output / stage / "environment.json", {"seed": 3, "git_commit": "abc", "packages": {"torch": "2.6"}})
+        record = {"stage": stage, "state": state, "run_id": None, "seconds": 7.0}
+        _write(output / stage / "stage.json", {**record, "fingerprint": fingerprint(config, files, "None")})
+        _write(output / stage / "history.json", [{"epoch": k, "train_loss": 1.0, "val_miou": 0.1 * k} for k in (1, 2, 3)])
+        torch.save({"best": {"score": 0.2, "epoch": 2}}, output / stage / "last.pt")
+    return output
+
+
+def _stage(output, name="train", **changes):
+    """The same stage as this version configures it: other words, the same settings."""
+    files = [output.parent / "data/datalist.json", output / "pseudo_masks/summary.json"]
+    config = {"output_dir": "elsewhere", "seed": 3, "max_epochs": 4, "layers": ["x"], "new_setting": 5, **changes}
+    return Stage(name, str(output), 3, inputs=[str(f) for f in files], config=config)
+
+
+def test_weights_are_described_from_what_the_run_recorded(old_run):
+    models = old_run / "models"
+    with pytest.raises(ValueError, match=r"weights of version 0\.4.*upgrade\.yaml --model_dir"):
+        load_weights(models / "model.pt", "segmenter")
+    assert upgrade(str(models)) == [models / "classifier.json", models / "model.json"]
+    for kind, name in (("classifier", "classifier.pt"), ("segmenter", "model.pt")):
+        weights = load_weights(models / name, kind)
+        description = weights.description
+        assert (
+            description.facts.classes == ("a", "b") and description.facts.mpp == 0.5 and description.facts.white_background
+        )
+        assert description.patch_size == (32, 48) and description.recipe == "grad_cam"
+        assert description.scores == {"epoch": 2, "miou": 0.2}
+        assert description.content["seed"] == 3 and description.content["git_commit"] == "abc"
+        assert description.content["bundle_version"] == "0.4" and description.content["packages"] == {"torch": "2.6"}
+        state = torch.load(models / name, weights_only=True)
+        assert all(torch.equal(v, state[k]) for k, v in weights.network.state_dict().items())
+    assert read_description(models / "classifier.pt").gate_threshold == 0.1
+    assert read_description(models / "model.pt").inference == {"flips": True, "window_scales": [1.0, 2.0]}
+    assert load_weights(models / "classifier.pt", "classifier").network.layer == "b"
+
+
+def test_without_it_stages_start_anew(old_run):
+    assert not _stage(old_run, "train_classifier").finished() and not _stage(old_run).start().resumes
+
+
+def test_an_interrupted_stage_goes_on_and_a_finished_one_is_finished(old_run):
+    upgrade(str(old_run / "models"))
+    assert _stage(old_run, "train_classifier").finished()
+    stage = _stage(old_run)
+    assert not stage.finished()
+    before = json.loads((old_run / "train/stage.json").read_text())["fingerprint"]
+    assert stage.start().resumes and stage.fingerprint == before and (old_run / "train/last.pt").is_file()
+    again = _stage(old_run).start()  # and once more, after another interruption
+    assert again.resumes
+    again.finish()
+    assert _stage(old_run).finished()
+
+
+@pytest.mark.parametrize("changes", [{"max_epochs": 5}, {"seed": 4}, {"layers": ["y"]}])
+def test_other_settings_start_anew(old_run, changes):
+    upgrade(str(old_run / "models"))
+    stage = _stage(old_run, "train_classifier", **changes)
+    assert not stage.finished() and not stage.start().resumes and not (old_run / "train_classifier/last.pt").exists()
+
+
+def test_other_inputs_start_anew(old_run):
+    upgrade(str(old_run / "models"))
+    (old_run / "pseudo_masks/summary.json").write_text('{"other": 1}')
+    assert not _stage(old_run).start().resumes
+
+
+def test_stages_whose_inputs_had_changed_before_do_not_count(old_run):
+    (old_run / "pseudo_masks/summary.json").write_text('{"other": 1}')
+    upgrade(str(old_run / "models"))
+    assert not _stage(old_run).start().resumes and _stage(old_run, "train_classifier").finished()
+
+
+def test_weights_alone_need_the_name_of_their_recipe(old_run, tmp_path):
+    models = tmp_path / "alone/models"
+    models.mkdir(parents=True)
+    for name in ("classifier.pt", "classes.json"):
+        (models / name).write_bytes((old_run / "models" / name).read_bytes())
+    with pytest.raises(ValueError, match=r"classifier\.pt: nothing says which network this is.*--recipe default, or one of"):
+        upgrade(str(models))
+    with pytest.raises(ValueError, match=r"classifier\.pt does not fit HierarchicalClassifier"):
+        upgrade(str(models), recipe="default")
+    assert not (models / "classifier.json").exists()
+    upgrade(str(models), output_dir=str(old_run))
+    assert load_weights(models / "classifier.pt", "classifier").network.layer == "b"
+
+
+def test_a_recorded_network_runs_nothing(old_run):
+    path = old_run / "train/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    for network in ({"_target_": "os.system", "command": "false"}, "$__import__('os').system('false')", "@nothing"):
+        config["extractor"] = network
+        path.write_text(yaml.safe_dump(config))
+        with pytest.raises(ValueError, match=r"config\.yaml: "):
+            upgrade(str(old_run / "models"))
+    assert not list(old_run.rglob("model.json")) and not list(old_run.rglob("classifier.json"))
+
+
+def test_nothing_to_upgrade(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"classes\.json"):
+        upgrade(str(tmp_path))
+    _write(tmp_path / "classes.json", FACTS.to_dict())
+    (tmp_path / "m").mkdir()
+    _write(tmp_path / "m/classes.json", FACTS.to_dict())
+    with pytest.raises(FileNotFoundError, match=r"found none of classifier\.pt, model\.pt, and no stage"):
+        upgrade(str(tmp_path / "m"))
