@@ -107,7 +107,7 @@ BUDGET: dict[str, dict[str, Any]] = {
 }
 #: Files that a stage leaves, relative to the run's folder; its record first.
 OUTPUTS = {
-    "train_classifier": ["train_classifier", "models/classifier.pt", "models/classes.json"],
+    "train_classifier": ["train_classifier", "models/classifier.pt", "models/classifier.json"],
     "generate_pseudo_masks": ["generate_pseudo_masks", "pseudo_masks"],
 }
 

@@ -68,7 +68,7 @@ def test_stages_are_shared_between_alike_configurations_alone(tmp_path):
     assert (other / "train_classifier").is_dir() and not (other / "pseudo_masks").exists()
     # pseudo masks of another classifier are other pseudo masks, whatever their own settings
     third = tmp_path / "third"
-    accuracy.share(third, {**keys, "train_classifier": accuracy._key("train_classifier", "sshr", {})})
+    accuracy.share(third, {**keys, "train_classifier": accuracy._key("train_classifier", "sc_cam", {})})
     assert not third.exists()
 
 

@@ -14,8 +14,8 @@ __all__ = ["RECORD", "carried", "carry", "fingerprint", "read_record"]
 
 #: File of the record in a stage's folder.
 RECORD = "stage.json"
-# settings that say where and how loudly a stage runs, not what it computes
-_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress"}
+# settings that say where, how loudly and under which name a stage runs, not what it computes
+_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress", "recipe"}
 
 
 def fingerprint(config: Mapping[str, Any], inputs: Sequence[str | Path], key: str = "") -> str:
