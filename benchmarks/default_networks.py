@@ -84,7 +84,8 @@ class Step:
         self.ours = ours
         self.network: torch.nn.Module = config.get_parsed_content("network").train()
         self.optimizer: torch.optim.Optimizer = config.get_parsed_content("optimizer")
-        self.loss = config.get_parsed_content("train#trainer#loss_function")
+        # without the teacher's share, which the segmenter's trainer adds to it
+        self.loss = config.get_parsed_content("train#trainer#loss_function" if name == "classifier" else "loss")
         self.inferer = config.get_parsed_content("train#inferer")
         self.batch_size: int = config.get_parsed_content("batch_size")
         classes = config.get_parsed_content("facts").num_classes

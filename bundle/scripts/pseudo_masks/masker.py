@@ -47,7 +47,7 @@ class PseudoMasker:
         refinement: makes one more mask, ``"refined"``, of those maps that it names; what tissues look like close up is
             learned by :meth:`calibrate` and left out without.
         device: where the networks run. On a CPU the classifier's wide 3x3 convolutions run as
-            :class:`~scripts.networks.WinogradConv2d`; its weights must not change while the masker is in use.
+            :class:`~scripts.networks.winograd.WinogradConv2d`; its weights must not change while the masker is in use.
     """
 
     def __init__(
