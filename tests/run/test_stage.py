@@ -39,7 +39,14 @@ def test_fingerprint_covers_configuration_inputs_and_key_but_not_places(tmp_path
     assert _stage(tmp_path, **settings).finished()
     assert not _stage(tmp_path, config={"epochs": 4}, **settings).finished()
     assert not _stage(tmp_path, key="x", **settings).finished()
-    moved = {"epochs": 3, "nested": {"lr": 0.1}, "output_dir": "elsewhere", "progress": False, "parent_run": "p", "recipe": "r"}
+    moved = {
+        "epochs": 3,
+        "nested": {"lr": 0.1},
+        "output_dir": "elsewhere",
+        "progress": False,
+        "parent_run": "p",
+        "recipe": "r",
+    }
     assert _stage(tmp_path, config=moved, **settings).finished()
     (tmp_path / "in.txt").write_text("2")
     assert not _stage(tmp_path, **settings).finished()

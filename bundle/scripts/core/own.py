@@ -1,0 +1,54 @@
+"""Python files of one's own, whose classes configs may then name: backbones, losses, transforms."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["load_own"]
+
+
+def load_own(files: str | Sequence[str] | None) -> list[str]:
+    """Import Python files that a person names, each as the module of its stem: ``my_backbone.py`` becomes ``my_backbone``.
+
+    A config then names ``_target_: my_backbone.MyBackbone``, and networks that register themselves are known to
+    descriptions of weights. A file that was imported before is left as it is.
+
+    Args:
+        files: paths; ``None``: nothing.
+
+    Returns:
+        Names of the modules.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no Python file, or a name that another module has; or one that cannot be imported, with the reason.
+    """
+    names = []
+    for path in map(Path, [files] if isinstance(files, (str, Path)) else files or []):
+        if not path.is_file():
+            raise FileNotFoundError(f"own: {path}: no such file")
+        if path.suffix != ".py" or not path.stem.isidentifier():
+            raise ValueError(f"own: {path}: expected a Python file whose name can be that of a module")
+        _load(path.resolve())
+        names.append(path.stem)
+    return names
+
+
+def _load(path: Path) -> None:
+    name = path.stem
+    known = importlib.util.find_spec(name)  # imported or not
+    if known is not None and Path(known.origin or "").resolve() != path:
+        raise ValueError(f"own: {path}: there is a module {name!r} already; choose another name for the file")
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ValueError(f"own: {path}: cannot be imported: {type(error).__name__}: {error}") from error
