@@ -62,3 +62,8 @@ def test_the_border_moves_to_the_edge_of_the_colours(reduction):
 def test_values_out_of_range(settings):
     with pytest.raises(ValueError, match="refinement: expected non-negative weights"):
         Refinement(**settings)
+
+
+def test_settings_of_the_field_that_there_are_not_name_the_nearest():
+    with pytest.raises(ValueError, match="crf has no setting 'radus'; did you mean 'radius'"):
+        Refinement({"a": 1.0}, crf={"radus": 5})

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..core.arguments import arguments, passes_on
 from ..pseudo_masks.cam import grad_cam
 from ..pseudo_masks.crf import WindowedCRF
 from ..pseudo_masks.masker import PseudoMasker
@@ -25,9 +26,10 @@ class HistoSegNetMasker(PseudoMasker):
         kwargs: as :class:`~scripts.pseudo_masks.PseudoMasker`.
     """
 
+    @passes_on(PseudoMasker)
     def __init__(self, *args: Any, crf: Mapping[str, Any] | None = None, floor: float = 0.05, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.crf = None if crf is None else WindowedCRF(**crf)
+        self.crf = None if crf is None else WindowedCRF(**arguments(WindowedCRF, crf, "crf"))
         self.floor = floor
 
     def cams(self, image: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..core.arguments import passes_on
 from ..networks.classifier import TissueClassifier
 from ..networks.hierarchical import HierarchicalClassifier
 from .cam import grad_cam_and_features, upsample
@@ -20,6 +21,7 @@ FUSED = "fused"
 GRAD_CAM = "gradcam_"
 
 
+@passes_on(PseudoMasker)
 def make_masker(classifier: TissueClassifier, *args: Any, **kwargs: Any) -> PseudoMasker:
     """The masker that suits a classifier: :class:`HierarchicalMasker` for one with a class head at several depths, else
     :class:`~.masker.PseudoMasker`, whose arguments it takes."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..core.arguments import arguments
 from .appearance import Appearance
 from .crf import WindowedCRF
 
@@ -52,7 +53,7 @@ class Refinement:
         self.weights = {layer: weight / total for layer, weight in weights.items()}
         self.appearance = Appearance(features) if len(features) and appearance else None
         self.appearance_weight = appearance
-        self.crf = None if crf is None else WindowedCRF(**crf)
+        self.crf = None if crf is None else WindowedCRF(**arguments(WindowedCRF, crf, "crf"))
         self.reduction = int(reduction)
 
     def mean(self, scores: Mapping[str, torch.Tensor]) -> torch.Tensor:
