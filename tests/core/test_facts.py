@@ -49,6 +49,27 @@ def test_faults_name_file_and_field(tmp_path, content, says):
     assert "datalist.json" in str(error.value)
 
 
+def test_a_dataset_section_holds_facts_alone_a_datalist_more(tmp_path):
+    section = {"classes": ["p", "q"], "white_backgroud": True}
+    path = tmp_path / "set.yaml"
+    for content, meant in ((section, "white_background"), ({"clases": ["p"]}, "classes")):
+        path.write_text(json.dumps({"dataset": content}))
+        with pytest.raises(ValueError) as error:
+            load_facts(path)
+        (*_, key) = content
+        assert str(error.value) == f"{path}: dataset has no setting {key!r}; did you mean {meant!r}?"
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({**section, "training": []}))
+    assert load_facts(tmp_path) == DatasetFacts(classes=("p", "q"))
+
+
+@pytest.mark.parametrize(("word", "meant"), [("yes", True), ("OFF", False), (0, False)])
+def test_white_background_is_a_switch(word, meant):
+    assert DatasetFacts.from_dict({"classes": ["p"], "white_background": word}).white_background is meant
+    with pytest.raises(ValueError, match="set: dataset#white_background: found 'some', expected True or False"):
+        DatasetFacts.from_dict({"classes": ["p"], "white_background": "some"}, "set")
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         load_facts(tmp_path / "absent.yaml")

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from .arguments import arguments
+
 __all__ = ["DATALIST_NAME", "DatasetFacts", "load_facts"]
 
 #: File name of the datalist at the root of a prepared dataset.
@@ -107,20 +109,24 @@ class DatasetFacts:
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any], source: str = "facts") -> DatasetFacts:
-        """Build facts from the keys of a datalist or of a dataset config; other keys are left alone.
+    def from_dict(cls, content: dict[str, Any], source: str = "facts", strict: bool = False) -> DatasetFacts:
+        """Build facts from the keys of a datalist or of a dataset config.
 
         Args:
             content: mapping with at least ``classes``.
             source: file named in errors.
+            strict: whether other keys are refused; left alone otherwise, as a datalist has more of them.
 
         Raises:
-            ValueError: ``classes`` is missing, or a value does not fit; the message names ``source``.
+            ValueError: ``classes`` is missing, a value does not fit, or a key is no fact; the message names ``source``.
         """
-        if not isinstance(content, dict) or not content.get("classes"):
-            raise ValueError(f"{source}: expected a 'classes' list of names, found none")
-        known = {k: content[k] for k in cls.__dataclass_fields__ if content.get(k) is not None}
+        given = content if isinstance(content, dict) else {}
+        if not strict:
+            given = {k: v for k, v in given.items() if k in cls.__dataclass_fields__}
         try:
+            known = arguments(cls, {k: v for k, v in given.items() if v is not None}, "dataset")
+            if not known.get("classes"):
+                raise ValueError("expected a 'classes' list of names, found none")
             return cls(**known)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{source}: {error}") from error
@@ -145,7 +151,8 @@ def load_facts(*candidates: str | Path) -> DatasetFacts:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: not readable as JSON or YAML: {error}") from error
-        if isinstance(content, dict) and isinstance(content.get("dataset"), dict):
-            content = content["dataset"]
+        section = content.get("dataset") if isinstance(content, dict) else None
+        if isinstance(section, dict):
+            return DatasetFacts.from_dict(section, source=str(path), strict=True)
         return DatasetFacts.from_dict(content, source=str(path))
     raise FileNotFoundError(f"no dataset facts: none of these exists: {', '.join(map(str, candidates))}")

@@ -3,7 +3,7 @@
 from .annotation_cost import annotation_cost
 from .check import assert_sound
 from .datalist import read_datalist
-from .prepare import prepare
+from .prepare import prepare, prepare_settings
 from .split import classifier_data, patch_size, segmenter_data, supervised_data
 from .stain_jitter import RandStainJitterd
 from .transforms import ReadImaged, ReadMasksd, ToUnitRanged
@@ -18,6 +18,7 @@ __all__ = [
     "classifier_data",
     "patch_size",
     "prepare",
+    "prepare_settings",
     "read_datalist",
     "segmenter_data",
     "supervised_data",

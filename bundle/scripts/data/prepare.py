@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..core.arguments import arguments
 from ..core.atomic import write_json
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_writers import write_image, write_mask
@@ -24,7 +25,7 @@ from .datalist import write_datalist
 from .layouts import LAYOUTS, collect
 from .rois import cut, find_rois, image_level_label, pad_to, rescale, split_rois
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepare_settings"]
 
 logger = logging.getLogger(__name__)
 _RECORD = "prepare.json"
@@ -86,6 +87,7 @@ def prepare(
         raise FileNotFoundError(f"{source}: no such file or folder")
     if layout not in ("rois", *LAYOUTS):
         raise ValueError(f"layout: expected one of {['rois', *LAYOUTS]}, found {layout!r}")
+    dataset = arguments(DatasetFacts, dataset or {}, "dataset")
     size = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(int(v) for v in patch_size)
     if len(size) != 2 or min(size) < 8 or scale <= 0 or not 0 <= label_threshold < 1 or (stride or 1) < 1:
         raise ValueError(
@@ -93,7 +95,7 @@ def prepare(
             f"patch_size {patch_size}, scale {scale}, stride {stride}, label_threshold {label_threshold}"
         )
     settings = {
-        "dataset": dict(dataset or {}), "layout": layout, "patch_size": list(size), "stride": stride, "scale": scale,
+        "dataset": dataset, "layout": layout, "patch_size": list(size), "stride": stride, "scale": scale,
         "label_threshold": label_threshold, "val_fraction": val_fraction, "test_fraction": test_fraction,
         "seed": seed, "labels": labels, "source": _fingerprint(source),
     }  # fmt: skip
@@ -105,7 +107,7 @@ def prepare(
         source = unpack(source, target.parent / f"{target.name}-source")
     skipped: list[str] = []
     if layout == "rois":
-        facts = DatasetFacts.from_dict(dict(dataset or {}), "dataset")
+        facts = DatasetFacts.from_dict(dataset, "dataset")
         # a pixel of a patch is as many µm as it takes after scaling
         facts = replace(facts, label_threshold=label_threshold, mpp=facts.mpp and facts.mpp / scale)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,13 +125,23 @@ def prepare(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     else:
-        facts, sections = collect(layout, source, target, dict(dataset or {}), labels, val_fraction, seed)
+        facts, sections = collect(layout, source, target, dataset, labels, val_fraction, seed)
         write_datalist(datalist, facts, sections)
         write_json(target / _RECORD, settings)
     _say(datalist)
     if skipped:
         raise SystemExit("\n".join([f"{len(skipped)} ROIs were skipped, all others are in {target}:", *skipped]))
     return datalist
+
+
+def prepare_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the preparation, as in the ``prepare`` section of a dataset's config, as arguments of :func:`prepare`.
+
+    Raises:
+        ValueError: a setting that there is not, the message names the nearest; or a switch that is neither ``True`` nor
+            ``False``.
+    """
+    return arguments(prepare, settings, "prepare", taken=("source", "target", "dataset"))
 
 
 def _cut_rois(
