@@ -3,14 +3,18 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from monai.bundle import ConfigWorkflow
+from scripts import BUNDLE_ROOT
+from scripts.core.errors import root_cause
 from scripts.core.facts import DatasetFacts, load_facts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.core.images import read_image, read_mask
 from scripts.data.datalist import read_datalist
-from scripts.data.prepare import prepare
+from scripts.data.prepare import prepare, prepare_settings
 from scripts.data.rois import image_level_label
 
 FACTS = DatasetFacts(classes=("a", "b"))
@@ -131,6 +135,47 @@ def test_datalist_layout(tmp_path):
 def test_settings_are_checked(tmp_path, settings, says):
     with pytest.raises(ValueError, match=says):
         _prepare(_rois(tmp_path / "raw"), tmp_path / "set", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strid": 8}, "prepare has no setting 'strid'; did you mean 'stride'?"),
+        ({"dataset": {}}, "prepare has no setting 'dataset'; it has layout, patch_size"),
+        ({"overwrite": "maybe"}, "prepare#overwrite: found 'maybe', expected True or False"),
+    ],
+)
+def test_settings_that_there_are_not_name_the_nearest(settings, message):
+    with pytest.raises(ValueError) as error:
+        prepare_settings(settings)
+    assert str(error.value).startswith(message)
+    assert prepare_settings({"stride": 8, "overwrite": "no"}) == {"stride": 8, "overwrite": False}
+
+
+def test_facts_that_there_are_not_name_the_nearest(tmp_path):
+    source = _rois(tmp_path / "raw")
+    for layout in ("rois", "luad", "patches", "datalist"):
+        with pytest.raises(ValueError) as error:
+            _prepare(source, tmp_path / "set", layout=layout, dataset={"classes": ["a", "b"], "white_backgroud": True})
+        assert str(error.value) == "dataset has no setting 'white_backgroud'; did you mean 'white_background'?"
+    assert [p.name for p in tmp_path.iterdir()] == ["raw"]
+    _prepare(source, tmp_path / "set", dataset={"classes": ["a", "b"], "white_background": "no"})
+    assert load_facts(tmp_path / "set").white_background is False
+
+
+def test_the_command_refuses_what_it_does_not_know(tmp_path):
+    config, source = Path(BUNDLE_ROOT) / "configs" / "prepare.yaml", str(_rois(tmp_path / "raw"))
+    places = {"source": source, "dataset_dir": str(tmp_path / "set"), "dataset": FACTS.to_dict()}
+    for overrides, message in (
+        ({"prepare": {"strid": 8}}, "prepare has no setting 'strid'; did you mean 'stride'?"),
+        ({"dataset": {"clases": ["a"]}}, "dataset has no setting 'clases'; did you mean 'classes'?"),
+        ({"stride": 8}, "stride: prepare.yaml has no setting 'stride'; it has bundle_root, source"),
+    ):
+        workflow = ConfigWorkflow(config_file=str(config), workflow_type=None, logging_file=False, **{**places, **overrides})
+        with pytest.raises(RuntimeError) as error:
+            workflow.run()
+        assert str(root_cause(error.value)).startswith(message)
+    assert [p.name for p in tmp_path.iterdir()] == ["raw"]
 
 
 def test_no_source(tmp_path):

@@ -1,16 +1,18 @@
 """What every room uses, and which uses none: dataset facts, images and their pictures, metrics, precision, names, atomic
-writes, errors."""
+writes, errors, and the check of a configuration's settings."""
 
 from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
 from .recipes import config_files
+from .settings import check_settings
 
 __all__ = [
     "DATALIST_NAME",
     "DatasetFacts",
     "MixedPrecisionInferer",
     "TissueScores",
+    "check_settings",
     "config_files",
     "load_facts",
     "prefers_bfloat16",

@@ -1,45 +1,69 @@
-"""The configuration that a MONAI workflow is running, as data."""
+"""The configuration that a MONAI workflow is running: checked, and as data."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
+from monai.bundle.utils import ID_SEP_KEY
 
-__all__ = ["plain", "refuse_json_words", "running_config", "scalars"]
+from .arguments import no_such
+from .config_check import checked
+
+__all__ = ["check_settings", "checked_overrides", "plain", "running_config", "scalars"]
+
+
+def check_settings(name: str) -> None:
+    """Check the configuration that a MONAI workflow is running, and put its switches right: the first entry of its ``run``.
+
+    Args:
+        name: name of the config file in ``configs`` that the configuration starts from.
+
+    Raises:
+        ValueError: see :func:`checked`.
+    """
+    parser = _running_parser()
+    if parser is None:
+        return
+    files, resolver = _config_files(parser), parser.ref_resolver
+    for id, value in checked(parser.config, name, ConfigParser.load_config_files(files) if files else None).items():
+        *above, last = path = id.split("#")
+        ids = [ID_SEP_KEY.join(path[: depth + 1]) for depth in range(len(path))]
+        if any(i in resolver.resolved_content for i in ids):
+            raise ValueError(f"{id}: found {parser[id]!r}, which was used before it was checked; write {value}")
+        # setting an item of the parser would make it forget what it is evaluating
+        holder = parser[ID_SEP_KEY.join(above)]
+        holder[last if isinstance(holder, dict) else int(last)] = value
+        resolver.items[ids[-1]].update_config(value)
+
+
+def checked_overrides(name: str, files: Sequence[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides of a workflow that is not opened yet, with all its switches as ``True`` or ``False``.
+
+    Args:
+        name: name of the config file in ``configs`` that the configuration starts from.
+        files: config files, in the order in which they are merged.
+        overrides: values by their ids.
+
+    Raises:
+        ValueError: an id that leads nowhere; or see :func:`checked`.
+    """
+    parser = ConfigParser(ConfigParser.load_config_files(files))
+    for id, value in overrides.items():
+        try:
+            parser[id] = deepcopy(value)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(_nowhere(parser.config, id, f"{name}.yaml")) from error
+    return {**overrides, **checked(parser.config, name, ConfigParser.load_config_files(files))}
 
 
 def running_config() -> dict[str, Any]:
-    """The raw configuration of the MONAI workflow that is evaluating this expression; empty outside one.
-
-    A configuration cannot name itself whole, so the innermost parser on the call stack is asked.
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        parser = owner if isinstance(owner, ConfigParser) else getattr(owner, "__dict__", {}).get("parser")
-        if isinstance(parser, ConfigParser):
-            return {k: v for k, v in deepcopy(parser.config).items() if k != parser.meta_key}
-        frame = frame.f_back
-    return {}
-
-
-def refuse_json_words(config: Mapping[str, Any], above: str = "") -> None:
-    """Refuse settings that are the texts ``true``, ``false`` or ``null``: MONAI's command line reads Python, so that these
-    words stay texts there, and a text is true.
-
-    Raises:
-        ValueError: the message names the setting and what to write.
-    """
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            refuse_json_words(value, f"{above}{name}#")
-        elif value in ("true", "false", "null"):
-            meant = {"true": "True", "false": "False", "null": "None"}[value]
-            raise ValueError(f"{above}{name}: found the text {value!r}, which counts as true; write {meant}")
+    """The raw configuration of the MONAI workflow that is evaluating this expression; empty outside one."""
+    parser = _running_parser()
+    return {} if parser is None else {k: v for k, v in deepcopy(parser.config).items() if k != parser.meta_key}
 
 
 def plain(value: Any) -> Any:
@@ -60,3 +84,50 @@ def scalars(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif isinstance(item, (int, float, bool)) or (isinstance(item, str) and not item.startswith(("$", "@"))):
             found[f"{prefix}{key}"] = item
     return found
+
+
+def _running_parser() -> ConfigParser | None:
+    """The parser of the MONAI workflow that is evaluating this expression; ``None`` outside one.
+
+    A configuration cannot name itself whole, so the innermost parser on the call stack is taken.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        parser = owner if isinstance(owner, ConfigParser) else getattr(owner, "__dict__", {}).get("parser")
+        if isinstance(parser, ConfigParser):
+            return parser
+        frame = frame.f_back
+    return None
+
+
+def _config_files(parser: ConfigParser) -> Any:
+    """The config files of the workflow of a parser; ``None`` where they cannot be known.
+
+    A workflow forgets its files: who has opened it knows them, ``monai.bundle run`` or the pipeline.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        workflow = frame.f_locals.get("workflow")
+        if isinstance(workflow, ConfigWorkflow) and workflow.parser is parser:
+            return frame.f_locals.get("config_file")
+        frame = frame.f_back
+    return None
+
+
+def _nowhere(config: Any, id: str, owner: str) -> str:
+    """Message about an id that leads nowhere: the part of it that is not there."""
+    path = ReferenceResolver.split_id(id)
+    for depth, key in enumerate(path):
+        place = "#".join(path[:depth]) or owner
+        if isinstance(config, Mapping):
+            if key not in config:
+                return f"{id}: {no_such(key, place, (k for k in config if not str(k).startswith('_')))}"
+            config = config[key]
+        elif isinstance(config, list):
+            if not key.isdigit() or int(key) >= len(config):
+                return f"{id}: {place} has the parts 0 to {len(config) - 1}, found {key!r}"
+            config = config[int(key)]
+        else:
+            return f"{id}: {place} is {config!r}, which has no part {key!r}"
+    return f"{id}: nothing that can be set"

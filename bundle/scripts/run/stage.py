@@ -14,7 +14,7 @@ from monai.utils import set_determinism
 
 from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.environment import environment
-from ..core.settings import plain, refuse_json_words, running_config, scalars
+from ..core.settings import plain, running_config, scalars
 from .record import RECORD, carried, fingerprint, read_record
 from .tracking import StageMLFlowHandler, Tracker
 
@@ -37,9 +37,6 @@ class Stage:
         config: configuration to record; that of the running MONAI workflow by default.
         experiment: MLflow experiment.
         parent_run: MLflow run id of the pipeline that this stage is part of.
-
-    Raises:
-        ValueError: a setting is the text ``false``, ``true`` or ``null``.
     """
 
     def __init__(
@@ -59,7 +56,6 @@ class Stage:
         self.inputs = [Path(p) for p in inputs]
         self.key = str(key)
         self.config = plain(config if config is not None else running_config())
-        refuse_json_words(self.config)
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
         self.fingerprint = ""
         self.resumes = False
