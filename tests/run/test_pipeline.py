@@ -16,6 +16,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.core.image_writers import write_image
@@ -128,6 +129,46 @@ def test_settings_of_a_dataset_reach_the_stages_and_overrides_win(unbroken, tiss
     assert merge_overrides(settings, overrides) == SHORT
     with pytest.raises(ValueError, match=r"settings or overrides: found .'training'"):
         run_pipeline(**_places(unbroken), settings={"training": {"cutmix": 0.0}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"overrides": {"train": {"max_epoch": 3}}}, "train: max_epoch: train.yaml has no setting 'max_epoch'; did you mean 'max_epochs'?"),
+        ({"settings": {"evaluate": {"flps": True}}}, "evaluate: flps: evaluate.yaml has no setting 'flps'; did you mean 'flips'?"),
+        ({"overrides": {"generate_pseudo_masks": {"maskr#context": 0.1}}}, "generate_pseudo_masks: maskr#context: generate_pseudo_masks.yaml has no setting 'maskr'; did you mean 'masker'?"),
+        ({"overrides": {"train": {"compile": "maybe"}}, "stages": ["evaluate"]}, "train: compile: found 'maybe', expected True or False"),
+        ({"overrides": {"trian": {}}}, f"stages, settings or overrides: found ['trian'], expected {list(STAGES)}; did you mean 'train'?"),
+        ({"stages": ["segment"]}, f"stages, settings or overrides: found ['segment'], expected {list(STAGES)}"),
+        ({"prepare": {"layout": "luad", "strid": 8}}, "prepare has no setting 'strid'; did you mean 'stride'?"),
+        ({"dataset": {**DEMO_FACTS.to_dict(), "white_backgroud": True}}, "dataset has no setting 'white_backgroud'; did you mean 'white_background'?"),
+    ],
+)  # fmt: skip
+def test_what_is_misspelt_is_found_before_anything_is_done(tmp_path, tissue, settings, message):
+    with pytest.raises(ValueError) as error:
+        run_pipeline(**{**_settings(tmp_path, tissue), **settings}, progress=False)
+    assert str(error.value) == message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_anywhere_may_bring_settings_of_its_own_and_switches_are_put_right(tmp_path, tissue):
+    """Settings that a macro reads, of which nothing is left when the stage checks itself; the stage does nothing else."""
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    run = "run: [$check_settings('train_classifier'), $@stage.start(), $@stage.finish()]\n"
+    (recipe / "train_classifier.yaml").write_text("mine: {share: 0.2}\nholdout: '%mine#share'\n" + run)
+    places, overrides = _places(tmp_path), {"train_classifier": {"compile": "off"}}
+    prepared = {"source": str(tissue), "dataset": DEMO_FACTS.to_dict(), "prepare": {"layout": "luad"}}
+    stages = {"stages": ["train_classifier"], "recipe": str(recipe)}
+    run_pipeline(**places, **prepared, **stages, overrides=overrides, progress=False)
+    recorded = yaml.safe_load((tmp_path / "out/train_classifier/config.yaml").read_text())
+    assert recorded["holdout"] == 0.2 and recorded["compile"] is False
+    stamp = (tmp_path / "out/train_classifier/config.yaml").stat().st_mtime_ns
+    run_pipeline(**places, **stages, overrides={"train_classifier": {"compile": False}}, progress=False)
+    assert (tmp_path / "out/train_classifier/config.yaml").stat().st_mtime_ns == stamp
+    (recipe / "train_classifier.yaml").write_text("mine: {share: 0.2}\nholdot: '%mine#share'\n" + run)
+    with pytest.raises(ValueError, match=r"train_classifier: holdot: .*did you mean 'holdout'"):
+        run_pipeline(**places, **stages, progress=False)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -11,11 +11,14 @@ from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
-from ..core.facts import DATALIST_NAME, load_facts
+from ..core.arguments import arguments, nearest
+from ..core.facts import DATALIST_NAME, DatasetFacts, load_facts
 from ..core.recipes import config_files
+from ..core.settings import checked_overrides
 from ..data.check import assert_sound
 from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
+from ..data.prepare import prepare_settings
 from .stage import Stage
 
 __all__ = ["STAGES", "merge_overrides", "run_pipeline"]
@@ -67,15 +70,14 @@ def run_pipeline(
         The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
 
     Raises:
-        ValueError: settings or overrides for an unknown stage, an unknown recipe, or a dataset that is not sound.
+        ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
+            unknown recipe, or a dataset that is not sound.
     """
-    overrides = merge_overrides(settings or {}, overrides or {})
-    unknown = sorted({*overrides, *stages} - set(STAGES))
-    if unknown:
-        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(STAGES)}")
-    files = {name: config_files(name, recipe) for name in stages}
+    dataset = arguments(DatasetFacts, dataset or {}, "dataset")
+    preparation = {"progress": progress, **prepare_settings(prepare or {})}
+    overrides = checked_stages([settings or {}, overrides or {}], recipe, stages)
     if source is not None:
-        prepare_dataset(source, dataset_dir, dataset=dataset, progress=progress, **dict(prepare or {}))
+        prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
     assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
     if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
         logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
@@ -89,8 +91,9 @@ def run_pipeline(
         experiment=experiment,
     ).start()
     for number, name in enumerate(stages, start=1):
+        config_file = config_files(name, recipe)  # by this name, check_settings finds it
         workflow = ConfigWorkflow(
-            config_file=files[name],
+            config_file=config_file,
             workflow_type=None,
             logging_file=False,
             dataset_dir=dataset_dir,
@@ -118,6 +121,37 @@ def run_pipeline(
     if results:
         print(summary(results, output_dir, model_dir, load_facts(dataset_dir).published))
     return results
+
+
+def checked_stages(
+    layers: Sequence[Mapping[str, Mapping[str, Any]]], recipe: str | None = None, stages: Sequence[str] = STAGES
+) -> dict[str, dict[str, Any]]:
+    """Overrides per stage, merged, after a check of every stage's whole configuration.
+
+    Args:
+        layers: ids and values by the names of the stages; later layers win.
+        recipe: see :func:`run_pipeline`.
+        stages: stages to check beside those that have overrides.
+
+    Raises:
+        ValueError: an unknown stage, the message names the nearest; an unknown recipe; or a setting that a stage does not
+            have.
+    """
+    names = {*stages, *(name for layer in layers for name in layer)}
+    if unknown := sorted(names - set(STAGES)):
+        near = nearest(unknown[0], STAGES)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(STAGES)}{hint}")
+    overrides = merge_overrides(*layers)
+    for name in sorted(names, key=STAGES.index):
+        files = config_files(name, recipe)
+        try:
+            found = checked_overrides(name, files, overrides.get(name, {}))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if found:
+            overrides[name] = found
+    return overrides
 
 
 def merge_overrides(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
