@@ -12,12 +12,15 @@ from monai.bundle.utils import ID_SEP_KEY
 
 from .arguments import no_such
 from .config_check import checked
+from .own import load_own
 
 __all__ = ["check_settings", "checked_overrides", "plain", "running_config", "scalars"]
 
 
 def check_settings(name: str) -> None:
     """Check the configuration that a MONAI workflow is running, and put its switches right: the first entry of its ``run``.
+
+    Files of one's own (``own``) are imported before.
 
     Args:
         name: name of the config file in ``configs`` that the configuration starts from.
@@ -28,6 +31,7 @@ def check_settings(name: str) -> None:
     parser = _running_parser()
     if parser is None:
         return
+    load_own(parser.config.get("own"))  # what is checked may name its classes
     files, resolver = _config_files(parser), parser.ref_resolver
     for id, value in checked(parser.config, name, ConfigParser.load_config_files(files) if files else None).items():
         *above, last = path = id.split("#")

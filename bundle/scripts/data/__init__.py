@@ -3,6 +3,7 @@
 from .annotation_cost import annotation_cost
 from .check import assert_sound
 from .datalist import read_datalist
+from .layouts import register_layout
 from .prepare import prepare, prepare_settings
 from .split import classifier_data, patch_size, segmenter_data, supervised_data
 from .stain_jitter import RandStainJitterd
@@ -20,6 +21,7 @@ __all__ = [
     "prepare",
     "prepare_settings",
     "read_datalist",
+    "register_layout",
     "segmenter_data",
     "supervised_data",
 ]

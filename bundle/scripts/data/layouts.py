@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,44 @@ from .datalist import SECTIONS
 from .labels import label_from_name, labels_from_csv
 from .split import split_by_group
 
-__all__ = ["LAYOUTS", "collect"]
+__all__ = ["collect", "known_layouts", "register_layout"]
 
-#: Names that :func:`collect` knows.
-LAYOUTS = ("luad", "bcss", "patches", "datalist")
+_LAYOUTS = ("luad", "bcss", "patches", "datalist")
 _TRAINING = ("train", "training")
 _HELD = {"validation": ("val", "valid", "validation"), "test": ("test",)}
 _MASKS = ("mask", "masks")
 
 Sections = dict[str, list[dict[str, Any]]]
+Layout = Callable[[Path, Mapping[str, Any]], tuple[DatasetFacts, Sections]]
+
+_OWN: dict[str, Layout] = {}
+
+
+def register_layout(name: str) -> Callable[[Layout], Layout]:
+    """Decorator of a function that reads a layout of one's own; :func:`~.prepare.prepare` then knows it by ``name``.
+
+    The function takes the source and the facts of the dataset as far as they are given (a mapping), and returns the facts
+    and ``{"training": entries, "validation": entries, "test": entries}``. An entry has ``image`` (a path), in training
+    ``label`` (0 or 1 for each class), and may have ``mask`` (a path), ``group`` (the slide or region it is from) and
+    ``position`` (y, x in px). Without ``validation``, groups are held out of training.
+
+    Raises:
+        ValueError: the name is another layout's.
+    """
+
+    def decorate(function: Layout) -> Layout:
+        other = _OWN.get(name)
+        if name in ("rois", *_LAYOUTS) or (other is not None and other.__module__ != function.__module__):
+            raise ValueError(f"there is a layout {name!r} already: choose another name")
+        _OWN[name] = function
+        return function
+
+    return decorate
+
+
+def known_layouts() -> list[str]:
+    """Names of the layouts that :func:`~.prepare.prepare` takes."""
+    return ["rois", *_LAYOUTS, *sorted(_OWN)]
 
 
 def collect(
@@ -37,7 +66,7 @@ def collect(
     """Facts and datalist sections of a dataset; paths are relative to ``target`` where they are inside it.
 
     Args:
-        layout: one of :data:`LAYOUTS`.
+        layout: one of :func:`known_layouts` but ``rois``.
         source: folder of the dataset, or a datalist JSON.
         target: folder of the datalist.
         dataset: facts.
@@ -51,8 +80,12 @@ def collect(
     """
     if layout == "datalist":
         return _datalist(source, target, dataset)
+    if layout in _OWN:
+        facts, sections = _OWN[layout](source, dataset)
+        sections = {name: [dict(entry) for entry in sections.get(name, [])] for name in SECTIONS}
+        return facts, _finished(sections, target, val_fraction, seed)
     if not source.is_dir():
-        raise ValueError(f"{source}: found a file, expected a folder or an archive ({', '.join(LAYOUTS)})")
+        raise ValueError(f"{source}: found a file, expected a folder or an archive ({', '.join(_LAYOUTS)})")
     csv = Path(table) if table else source / "labels.csv"
     training = _first(source, _TRAINING) or (source if layout == "patches" else None)
     if training is None:
@@ -73,11 +106,23 @@ def collect(
         sections[name] = [] if folder is None else _held(folder)
     if layout != "patches" and not sections["validation"]:
         raise FileNotFoundError(f"{source}: found no val folder with img and mask, expected the published layout")
+    return facts, _finished(sections, target, val_fraction, seed)
+
+
+def _finished(sections: Sections, target: Path, val_fraction: float, seed: int) -> Sections:
+    """Sections with some of the training groups held out where nothing validates, and with relative paths."""
+    entries = sections["training"]
     if not sections["validation"] and len(entries) > 1:
-        sections["training"], sections["validation"] = split_by_group(entries, val_fraction, seed)
-        if sections["training"] == sections["validation"]:  # a single group
-            sections["validation"] = []
-    return facts, {k: [_relative(e, target) for e in v] for k, v in sections.items()}
+        # an entry without a group is one of its own
+        named = [{**entry, "name": str(entry["image"])} for entry in entries]
+        kept, held = split_by_group(named, val_fraction, seed)
+        if kept != held:  # more than a single group
+            sections["training"], sections["validation"] = ([_without_name(e) for e in part] for part in (kept, held))
+    return {k: [_relative(e, target) for e in v] for k, v in sections.items()}
+
+
+def _without_name(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "name"}
 
 
 def _from_table(

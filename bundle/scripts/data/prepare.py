@@ -22,7 +22,7 @@ from ..core.image_writers import write_image, write_mask
 from ..core.images import read_image, read_mask
 from .archives import is_archive, unpack
 from .datalist import write_datalist
-from .layouts import LAYOUTS, collect
+from .layouts import collect, known_layouts
 from .rois import cut, find_rois, image_level_label, pad_to, rescale, split_rois
 
 __all__ = ["prepare", "prepare_settings"]
@@ -85,8 +85,8 @@ def prepare(
     source, target = Path(source), Path(target)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
-    if layout not in ("rois", *LAYOUTS):
-        raise ValueError(f"layout: expected one of {['rois', *LAYOUTS]}, found {layout!r}")
+    if layout not in known_layouts():
+        raise ValueError(f"layout: expected one of {known_layouts()}, found {layout!r}")
     dataset = arguments(DatasetFacts, dataset or {}, "dataset")
     size = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(int(v) for v in patch_size)
     if len(size) != 2 or min(size) < 8 or scale <= 0 or not 0 <= label_threshold < 1 or (stride or 1) < 1:

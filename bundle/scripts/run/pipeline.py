@@ -13,6 +13,7 @@ from monai.bundle import ConfigWorkflow
 
 from ..core.arguments import arguments, nearest
 from ..core.facts import DATALIST_NAME, DatasetFacts, load_facts
+from ..core.own import load_own
 from ..core.recipes import config_files
 from ..core.settings import checked_overrides
 from ..data.check import assert_sound
@@ -46,6 +47,7 @@ def run_pipeline(
     seed: int = 0,
     experiment: str = "tissue-segmentation",
     progress: bool = True,
+    own: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Prepare, check, and run every stage that is not finished yet; a stage finished with the same configuration and the
     same inputs is skipped, one that was interrupted continues.
@@ -65,6 +67,7 @@ def run_pipeline(
         seed: seed of all stages.
         experiment: MLflow experiment.
         progress: whether to show progress bars.
+        own: Python files of one's own, see :func:`~scripts.core.load_own`.
 
     Returns:
         The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
@@ -73,6 +76,7 @@ def run_pipeline(
         ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
             unknown recipe, or a dataset that is not sound.
     """
+    load_own(own)
     dataset = arguments(DatasetFacts, dataset or {}, "dataset")
     preparation = {"progress": progress, **prepare_settings(prepare or {})}
     overrides = checked_stages([settings or {}, overrides or {}], recipe, stages)
@@ -103,6 +107,7 @@ def run_pipeline(
             experiment=experiment,
             parent_run=record.tracker.run_id,
             progress=progress,
+            own=own,
             **({"recipe": recipe} if name in _TRAINING else {}),
             **overrides.get(name, {}),
         )

@@ -15,7 +15,7 @@ __all__ = ["RECORD", "carried", "carry", "fingerprint", "read_record"]
 #: File of the record in a stage's folder.
 RECORD = "stage.json"
 # settings that say where, how loudly and under which name a stage runs, not what it computes
-_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress", "recipe"}
+_WHERE = {"output_dir", "model_dir", "dataset_dir", "bundle_root", "parent_run", "experiment", "progress", "recipe", "own"}
 
 
 def fingerprint(config: Mapping[str, Any], inputs: Sequence[str | Path], key: str = "") -> str:

@@ -53,9 +53,10 @@ class Stage:
         self.name = name
         self.folder = Path(output_dir).absolute() / name
         self.seed = int(seed)
-        self.inputs = [Path(p) for p in inputs]
         self.key = str(key)
         self.config = plain(config if config is not None else running_config())
+        own = self.config.get("own") or []  # what is in one's own files decides, not where they are
+        self.inputs = [Path(p) for p in (*inputs, *([own] if isinstance(own, str) else own))]
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
         self.fingerprint = ""
         self.resumes = False
