@@ -132,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.prepare:
         everywhere["prepare"] = yaml.safe_load(options.prepare)
     before = recorded_runs(out, options.dataset, everywhere)
+    if out.is_file() and (others := len(json.loads(out.read_text(encoding="utf-8"))["results"]["runs"]) - len(before)):
+        print(f"{out}: {others} of its runs were configured otherwise, and drop out of it", file=sys.stderr)
     known = {(r["recipe"], r["seed"]) for r in before}
     alike = duplicates(options.dataset, everywhere)
     start, failed = time.monotonic(), []

@@ -222,3 +222,31 @@ def test_defaults_of_the_stages_fit_each_other():
     assert masks["layers"] == list(LAYERS)
     assert read["train"]["layers"] == [CONSENSUS] and len(masks["consensus"]) == len(LAYERS) + 1  # and the refined one
     assert set(masks["masker"]["refinement"]["weights"]) <= set(LAYERS)
+
+
+# what the two trainings have alike but for these: budgets, what is read, which network learns what, and how it is judged
+OWN = {
+    "imports", "run", "max_epochs", "batch_size", "patience", "keep", "data", "stage#name", "stage#inputs", "network_def", "description",
+    "loss", "extractor#last_stage", "session#path", "session#score",
+    "train#preprocessing_transforms", "train#handlers", "train#trainer#loss_function", "train#trainer#prepare_batch",
+    "validate#preprocessing", "validate#dataloader#batch_size", "validate#inferer", "validate#key_metric",
+    "validate#evaluator#network",
+}  # fmt: skip
+
+
+def _differences(one, other, above=""):
+    for key in sorted(one.keys() & other.keys()):
+        a, b, where = one[key], other[key], f"{above}{key}"
+        if where in OWN or a == b:
+            yield from [where] if where in OWN and a != b else []
+        elif isinstance(a, dict) and isinstance(b, dict) and a.get("_target_") == b.get("_target_"):
+            yield from _differences(a, b, f"{where}#")
+        else:
+            yield where
+
+
+def test_the_two_trainings_differ_in_what_they_must_and_in_nothing_else():
+    first, second = (ConfigParser.load_config_file(str(CONFIGS / f"{n}.yaml")) for n in ("train_classifier", "train"))
+    assert set(_differences(first, second)) <= OWN
+    order = [key for key in first if key in second]
+    assert order == [key for key in second if key in first]
