@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -161,12 +159,12 @@ def _check_run(options: dict[str, str]) -> None:
     parser = ConfigParser(ConfigParser.load_config_file(str(files[0])))
     for file in files[1:]:
         content = _examples().get(file.name) or _text(file)
-        assert set(yaml.safe_load(content)) <= set(parser.config) | {"settings", "prepare"}, file
+        assert set(yaml.safe_load(content)) <= set(parser.config), file
     recipe = options.get("recipe")
     assert recipe is None or recipe in [*known_recipes(), "default"] or f"{recipe}/train.yaml" in _examples(), recipe
     overrides = ast.literal_eval(options.pop("overrides", "{}"))
     for key in options:
-        assert key in parser or (key == "own" and COMING), key
+        assert key in parser, key
     assert set(overrides) <= set(STAGES), overrides
     for stage, values in overrides.items():
         own = ConfigParser(_config(stage, recipe if recipe in known_recipes() else None))
@@ -181,13 +179,6 @@ def test_the_version_is_one():
 
 
 # --- reference ----------------------------------------------------------------------------------------------------------
-
-#: Keys that the pages have before the configs do; to be emptied once these have them.
-COMING = {
-    **{name: {"own"} for name in (*RECORDING, "pipeline")},
-    "prepare": {"settings"},
-    "import_checkpoint": {"prepare", "settings"},
-}
 
 
 def _common(name: str) -> dict[str, str]:
@@ -206,11 +197,8 @@ def test_the_page_has_every_key_of_a_config_with_its_default_and_no_other(name):
     config = _config(name)
     own = {row[0].strip("`"): row[1] for row in _rows(_section(DOCS / "reference/configs.md", name))}
     rows = {**_common(name), **own}
-    known = set(config) - {"imports", "run"}
-    assert {key.split("#")[0] for key in rows} - COMING.get(name, set()) <= known <= {key.split("#")[0] for key in rows}
+    assert {key.split("#")[0] for key in rows} == set(config) - {"imports", "run"}
     for key, default in rows.items():
-        if key in COMING.get(name, ()) and key not in config:
-            continue
         value: Any = config
         for part in key.split("#"):
             value = value[part]
@@ -414,6 +402,8 @@ def files(tmp_path_factory):
     before = _state(BUNDLE)
     yield folder
     assert _state(BUNDLE) == before
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def _state(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -426,13 +416,7 @@ def _state(folder: Path) -> dict[Path, tuple[int, int]]:
 
 def _own(*paths: Path) -> dict[str, Any]:
     """Files of one's own, as the pipeline and the stages take them."""
-    if "own" in inspect.signature(run_pipeline).parameters:
-        return {"own": [str(p) for p in paths]}
-    for path in paths:  # before the configs have the key
-        sys.path.insert(0, str(path.parent))
-        importlib.import_module(path.stem)
-        sys.path.remove(str(path.parent))
-    return {}
+    return {"own": [str(p) for p in paths]}
 
 
 @pytest.fixture(scope="module")
@@ -534,6 +518,22 @@ def test_own_loss_of_a_mask(run, files, tmp_path, number):
     assert len(rows) == 2 and all(np.isfinite(row["train_loss"]) for row in rows)
 
 
+@pytest.mark.xfail(
+    reason="pipeline.yaml builds the components of its overrides itself, so that stages do not see them as written"
+)
+def test_own_loss_by_the_pipelines_config(run, files, tmp_path):
+    """As on the command line: what an override names reaches the stage, and its fingerprint, as it is written."""
+    shutil.copytree(run["output_dir"], tmp_path / "out")
+    (overrides, *_) = _overrides_of("loss#criterion")
+    places = {"dataset_dir": run["dataset_dir"], "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "models")}
+    _workflow(
+        ["pipeline.yaml"], **places, recipe=str(files / "my_recipe"), stages=["train"],
+        overrides=merge_overrides(SHORT, overrides), **_own(files / "my_backbone.py"),
+    )  # fmt: skip
+    config = yaml.safe_load(_text(tmp_path / "out/train/config.yaml"))
+    assert config["loss"]["criterion"] == overrides["train"]["loss#criterion"]
+
+
 def test_own_dataset(files, tmp_path, rng):
     """A dataset file of one's own after the pipeline's."""
     for number in range(6):
@@ -555,22 +555,21 @@ def test_own_dataset(files, tmp_path, rng):
 
 
 def test_own_layout(files, tmp_path, rng):
-    """A script of one's own writes the datalist of files as they lie."""
+    """A function of one's own reads files as they lie."""
     for slide, shade in (("slide_a", 60), ("slide_b", 120)):
         for y in range(0, 96, 32):
             for x in range(0, 64, 32):
                 names = ("tumour", "stroma", "tumour+stroma")[(y + x) // 32 % 3]
                 pixels = rng.integers(shade, shade + 90, (64, 64, 3), dtype=np.uint8)
                 write_image(tmp_path / f"raw/{slide}/{y}_{x}_{names}.png", pixels)
-    script = [sys.executable, str(files / "my_layout.py"), str(tmp_path / "raw"), str(tmp_path / "set")]
-    subprocess.run(script, check=True)
-    entries = read_datalist(tmp_path / "set", "training")
-    assert len(entries) == 12 and entries[0]["position"] == [0, 0] and entries[0]["group"] == "slide_a"
     run_pipeline(
-        str(tmp_path / "set"), str(tmp_path / "out"), str(tmp_path / "models"), recipe=str(files / "my_recipe"),
-        overrides=SHORT, progress=False, **_own(files / "my_backbone.py"),
+        str(tmp_path / "set"), str(tmp_path / "out"), str(tmp_path / "models"), source=str(tmp_path / "raw"),
+        prepare={"layout": "slides", "val_fraction": 0.5}, recipe=str(files / "my_recipe"), overrides=SHORT, progress=False,
+        **_own(files / "my_layout.py", files / "my_backbone.py"),
     )  # fmt: skip
-    assert len(list(tmp_path.glob("out/pseudo_masks/consensus/*.png"))) == 12
+    entries = read_datalist(tmp_path / "set", "training")
+    assert len(entries) == 6 and entries[1]["position"] == [0, 32] and entries[0]["group"].startswith("slide_")
+    assert len(list(tmp_path.glob("out/pseudo_masks/consensus/*.png"))) == 6
     assert load_model(tmp_path / "models").classes == ("tumour", "stroma")
 
 
