@@ -104,9 +104,10 @@ def _unit(path):
 
 
 def _workflow(stage, places, recipe=None, **overrides):
+    """A stage on tiny networks; those of a recipe are its own, and not built by what the tests ask for."""
     workflow = ConfigWorkflow(
         config_file=config_files(stage, recipe), workflow_type=None, logging_file=False, progress=False,
-        **places, **({} if recipe else TINY.get(stage, {})), **overrides,
+        device="$torch.device('cpu')", **places, **({} if recipe else TINY.get(stage, {})), **overrides,
     )  # fmt: skip
     workflow.initialize()
     return workflow
