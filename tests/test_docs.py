@@ -518,9 +518,6 @@ def test_own_loss_of_a_mask(run, files, tmp_path, number):
     assert len(rows) == 2 and all(np.isfinite(row["train_loss"]) for row in rows)
 
 
-@pytest.mark.xfail(
-    reason="pipeline.yaml builds the components of its overrides itself, so that stages do not see them as written"
-)
 def test_own_loss_by_the_pipelines_config(run, files, tmp_path):
     """As on the command line: what an override names reaches the stage, and its fingerprint, as it is written."""
     shutil.copytree(run["output_dir"], tmp_path / "out")

@@ -87,3 +87,9 @@ def test_another_criterion_per_depth(criterion):
     masks[:, :, 0] = 3  # white
     found = MultiLayerPseudoSupervisionLoss((0.25, 0.75), criterion=criterion)(logits, masks)
     assert torch.isfinite(found) and found < 2 * expected
+    assert MultiLayerPseudoSupervisionLoss((0.25, 0.75), criterion=criterion)(logits, torch.full_like(masks, 3)) == 0
+
+
+def test_the_published_loss_has_its_own_criterion():
+    with pytest.raises(ValueError, match="criterion: the published loss"):
+        MultiLayerPseudoSupervisionLoss(published=True, criterion=torch.nn.CrossEntropyLoss())

@@ -5,7 +5,7 @@ from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
 from .recipes import config_files
-from .settings import check_settings
+from .settings import check_settings, running_config
 
 __all__ = [
     "DATALIST_NAME",
@@ -16,4 +16,5 @@ __all__ = [
     "config_files",
     "load_facts",
     "prefers_bfloat16",
+    "running_config",
 ]

@@ -13,12 +13,16 @@ from monai.bundle import ConfigParser
 from ..core.errors import root_cause
 from ..core.facts import DatasetFacts
 from ..core.images import read_image
+from ..core.own import load_own
 from ..core.paths import BUNDLE_ROOT
 from ..core.pictures import class_areas, overlay
 from ..pseudo_masks.hierarchical_masker import make_masker
 from .predict import label_map
 
 __all__ = ["Segmentation", "TissueModel", "load_model"]
+
+# keys of inference.yaml that say what a model gives
+_SETTINGS = ("gated", "gate_threshold", "flips", "window_scales", "overlap", "batch_size", "amp", "own")
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class TissueModel:
     Args:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
-        settings: further keys of ``inference.yaml``, such as ``gated``, ``flips``, ``window_scales`` or ``overlap``.
+        settings: keys of ``inference.yaml``: ``gated``, ``gate_threshold``, ``flips``, ``window_scales``, ``overlap``,
+            ``batch_size``, ``amp``, and ``own`` (Python files of one's own networks).
 
     Raises:
         FileNotFoundError: no weights.
@@ -68,11 +73,11 @@ class TissueModel:
     """
 
     def __init__(self, model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> None:
+        load_own(settings.get("own"))
         parser = ConfigParser()
         parser.read_config(str(Path(BUNDLE_ROOT) / "configs" / "inference.yaml"))
-        unknown = sorted(set(settings) - set(parser.config))
-        if unknown:
-            raise ValueError(f"found {unknown}, expected keys of inference.yaml")
+        if unknown := sorted(set(settings) - set(_SETTINGS)):
+            raise ValueError(f"found the settings {unknown}, expected some of {list(_SETTINGS)}")
         settings["model_dir"] = str(model_dir)
         if device is not None:
             settings["device"] = torch.device(device)

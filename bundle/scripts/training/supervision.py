@@ -26,7 +26,7 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
             ``(N, 1, H, W)``; tell them ``ignore_index: -100``.
 
     Raises:
-        ValueError: no weight, a negative one, or weights that sum to zero.
+        ValueError: no weight, a negative one, or weights that sum to zero; a criterion for the published loss.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         super().__init__()
         if not weights or min(weights) < 0 or sum(weights) <= 0:
             raise ValueError(f"weights: expected non-negative numbers with a positive sum, found {list(weights)}")
+        if published and criterion is not None:
+            raise ValueError("criterion: the published loss is a cross-entropy; leave out published, or the criterion")
         self.weights = tuple(float(w) for w in weights)
         self.label_smoothing = label_smoothing
         self.published = published
@@ -67,6 +69,8 @@ class MultiLayerPseudoSupervisionLoss(nn.Module):
         for weight, mask in zip(self.weights, masks.unbind(dim=1), strict=True):
             target = torch.where(mask < logits.shape[1], mask.long(), -100)
             if self.criterion is not None:
+                if not (target >= 0).any():
+                    continue  # a mean over nothing
                 channel = hasattr(self.criterion, "to_onehot_y")
                 loss = loss + weight * self.criterion(logits, target[:, None] if channel else target)
                 continue
