@@ -50,7 +50,7 @@ def png_header(file: BinaryIO, size: int) -> ImageHeader:
     with PngImageFile(file) as image:
         if b"eXIf" in chunks:  # which may stand behind the pixels, where Pillow would have to decode them first
             image.info["exif"] = b"Exif\0\0" + chunks[b"eXIf"]
-        orientation = _orientation(Image.Image.getexif(image))
+        orientation = _orientation(image)
     return ImageHeader(
         "PNG",
         height,
@@ -76,9 +76,7 @@ def jpeg_header(file: BinaryIO, size: int) -> ImageHeader:
             raise Refused(f"found {image.mode} colours, expected grey or RGB: save it as RGB")
         width, height = image.size
         check_data_size(width * height, size, JPEG_RATIO)
-        return ImageHeader(
-            "JPEG", height, width, len(image.getbands()), _U1, 8, orientation=_orientation(image.getexif()), lossy=True
-        )
+        return ImageHeader("JPEG", height, width, len(image.getbands()), _U1, 8, orientation=_orientation(image), lossy=True)
 
 
 def bmp_header(file: BinaryIO, size: int) -> ImageHeader:
@@ -187,6 +185,11 @@ def _palette(data: bytes, order: str) -> np.ndarray:
     return np.column_stack([*(colours[:, order.index(channel)] for channel in "RGB"), opaque])
 
 
-def _orientation(exif: Image.Exif) -> int:
-    value = exif.get(_ORIENTATION, 1)
+def _orientation(image: Image.Image) -> int:
+    try:
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))  # which Pillow's files have passed over if it is damaged
+        value = exif.get(_ORIENTATION) or Image.Image.getexif(image).get(_ORIENTATION, 1)  # or in what else holds it
+    except Exception as error:  # its parser raises everything
+        raise Refused(f"damaged: its EXIF data, which say how it is turned, cannot be read ({error})") from error
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
