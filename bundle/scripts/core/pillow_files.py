@@ -123,7 +123,7 @@ def pillow_samples(file: BinaryIO, header: ImageHeader) -> np.ndarray:
         return _FILES[header.format](file)
 
     if header.format == "PNG":
-        _check_chunks(file)
+        _check_pixels(file)
     if header.dtype == _U2 and header.colours == 3:
         return deep_rgb(opened, "big")
     with opened() as image:
@@ -163,20 +163,28 @@ def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind in _PNG_CHUNKS and length < 2**20:
-            chunks.setdefault(kind, file.read(length))
-            file.seek(4, 1)
+            data = file.read(length)
+            _check_sum(kind, zlib.crc32(kind + data), file.read(4))
+            chunks.setdefault(kind, data)
         else:
             file.seek(length + 4, 1)
     return chunks
 
 
-def _check_chunks(file: BinaryIO) -> None:
+def _check_pixels(file: BinaryIO) -> None:
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        found, checksum = zlib.crc32(file.read(length), zlib.crc32(kind)), file.read(4)
-        if kind in (*_PNG_CHUNKS, b"IDAT") and checksum != struct.pack(">I", found):
-            raise Refused(f"truncated or damaged: the checksum of its part {kind.decode()} does not fit")
+        if kind == b"IDAT":
+            found = zlib.crc32(file.read(length), zlib.crc32(kind))
+            _check_sum(kind, found, file.read(4))
+        else:
+            file.seek(length + 4, 1)
+
+
+def _check_sum(kind: bytes, found: int, stored: bytes) -> None:
+    if stored != struct.pack(">I", found):
+        raise Refused(f"truncated or damaged: the checksum of its part {kind.decode()} does not fit")
 
 
 def _palette(data: bytes, order: str) -> np.ndarray:
