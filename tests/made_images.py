@@ -424,6 +424,9 @@ IMAGES: dict[str, dict[str, list[Case]]] = {
             Case("lab.tif", tiff(RGB, photometric="cielab")),
         ],
     },
+    "samples packed in 12 or 24 bits": {
+        TIFF: [Case(f"{bits}.tif", tags_tiff(bytes(200), **_SIZE, t258=bits, t262=1)) for bits in (12, 24)],
+    },
     "complex numbers": {
         TIFF: [Case("a.tif", tiff(GREY.astype(np.complex64)))],
         NIFTI: [Case("a.nii", nifti(GREY.astype(np.complex64)))],
@@ -551,6 +554,7 @@ MASKS: dict[str, dict[str, list[Case]]] = {
         ],
     },
     "several pictures: animation, pages, slices": IMAGES["several pictures: animation, pages, slices"],
+    "samples packed in 12 or 24 bits": IMAGES["samples packed in 12 or 24 bits"],
     "complex numbers": IMAGES["complex numbers"],
     "an orientation": {
         PNG: [Case("a.png", turned(MASK, 6), np.rot90(MASK, -1))],

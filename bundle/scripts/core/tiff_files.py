@@ -56,6 +56,8 @@ def tiff_header(file: BinaryIO, size: int) -> ImageHeader:
         if page.dtype is None or page.dtype.kind not in "biuf" or isinstance(page.bitspersample, tuple):
             raise Refused(f"found samples of {page.bitspersample} bits, type {_name(page.sampleformat)}, which are not read")
         bits = int(page.bitspersample)
+        if bits not in (1, 2, 4, 8 * page.dtype.itemsize):
+            raise Refused(f"found samples packed in {bits} bits, expected 1, 2, 4, 8, 16, 32 or 64")
         if bits < 8 and samples > 1:
             raise Refused(f"found {samples} channels of {bits} bits, expected 8")
         alpha = _ALPHA.get(extra[0] if extra else 0) if samples > colours else ""
