@@ -44,6 +44,7 @@ def prepare(
     test_fraction: float = 0.2,
     seed: int = 0,
     labels: str | None = None,
+    group: str | None = None,
     image_folder: str = "images",
     mask_folder: str = "masks",
     overwrite: bool = False,
@@ -67,6 +68,8 @@ def prepare(
         test_fraction: share of the ROIs for the test.
         seed: seed of the split.
         labels: table of labels for ``patches``; ``labels.csv`` in the source if there is one.
+        group: regular expression that finds the slide or case in a patch's path below the source: what it matches, or its
+            group. Without it, a column of the table, subfolders or the names tell (see :func:`~.groups.assign_groups`).
         image_folder: name of the images' folder for ``rois``.
         mask_folder: name of the masks' folder for ``rois``.
         overwrite: replace a prepared dataset of other settings.
@@ -97,7 +100,7 @@ def prepare(
     settings = {
         "dataset": dataset, "layout": layout, "patch_size": list(size), "stride": stride, "scale": scale,
         "label_threshold": label_threshold, "val_fraction": val_fraction, "test_fraction": test_fraction,
-        "seed": seed, "labels": labels, "source": _fingerprint(source),
+        "seed": seed, "labels": labels, "group": group, "source": _fingerprint(source),
     }  # fmt: skip
     datalist = target / DATALIST_NAME
     if _prepared(target, settings, overwrite):
@@ -125,12 +128,13 @@ def prepare(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     else:
-        facts, sections = collect(layout, source, target, dataset, labels, val_fraction, seed)
+        facts, sections, skipped = collect(layout, source, target, dataset, labels, val_fraction, seed, group)
         write_datalist(datalist, facts, sections)
         write_json(target / _RECORD, settings)
     _say(datalist)
     if skipped:
-        raise SystemExit("\n".join([f"{len(skipped)} ROIs were skipped, all others are in {target}:", *skipped]))
+        what = "ROIs" if layout == "rois" else "files"
+        raise SystemExit("\n".join([f"{len(skipped)} {what} were skipped, all others are in {target}:", *skipped]))
     return datalist
 
 
