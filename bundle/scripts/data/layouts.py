@@ -11,7 +11,7 @@ from typing import Any
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
 from ..core.images import suffix
-from .datalist import SECTIONS, load_datalist, resolved
+from .datalist import SECTIONS, checked_entry, load_datalist
 from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
 from .patches import listed, named_patches, tabled_patches
 from .split import split_by_group
@@ -171,8 +171,9 @@ def _datalist(source: Path, dataset: Mapping[str, Any]) -> tuple[DatasetFacts, S
         entries = content.get(name, [])
         if not isinstance(entries, list):
             raise ValueError(f"{path}: expected a list under {name!r}, found {type(entries).__name__}")
+        base = path.parent.resolve()
         sections[name] = [
-            resolved(entry, path.parent, f"{path}: {name} entry {number}") for number, entry in enumerate(entries)
+            checked_entry(entry, base, facts, f"{path}: {name} entry {number}") for number, entry in enumerate(entries)
         ]
     return facts, sections
 

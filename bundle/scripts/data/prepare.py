@@ -236,7 +236,8 @@ def _fingerprint(source: Path) -> str:
     files = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
     for path in files:
         if path.name not in (DATALIST_NAME, _RECORD):  # ours, where target and source are the same folder
-            digest.update(f"{path.relative_to(source) if path != source else ''}|{path.stat().st_size}".encode())
+            name = path.relative_to(source) if path != source else ""
+            digest.update(os.fsencode(name) + f"|{path.stat().st_size}".encode())
     return digest.hexdigest()
 
 
