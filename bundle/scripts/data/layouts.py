@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from .datalist import SECTIONS
 from .labels import label_from_name, labels_from_csv
 from .split import split_by_group
 
-__all__ = ["collect", "known_layouts", "register_layout"]
+__all__ = ["collect", "known_layouts", "layout_file", "register_layout"]
 
 _LAYOUTS = ("luad", "bcss", "patches", "datalist")
 _TRAINING = ("train", "training")
@@ -52,6 +53,12 @@ def register_layout(name: str) -> Callable[[Layout], Layout]:
 def known_layouts() -> list[str]:
     """Names of the layouts that :func:`~.prepare.prepare` takes."""
     return ["rois", *_LAYOUTS, *sorted(_OWN)]
+
+
+def layout_file(name: str) -> Path | None:
+    """Python file of a layout of one's own, which decides on what it makes; ``None`` for the bundle's."""
+    function = _OWN.get(name)
+    return None if function is None else Path(inspect.unwrap(function).__code__.co_filename)
 
 
 def collect(
