@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..core.atomic import write_json
+from ..core.atomic import discard_unfinished, write_json
 from ..core.facts import DATALIST_NAME
 from ..core.file_states import FileStates
 from ..core.images import IMAGE_SUFFIXES, suffix
@@ -127,7 +127,7 @@ def made_before(target: Path) -> list[str]:
     record = _read(target / RECORD) or {}
     if "format" not in record:  # of version 0.5 or before
         rois = ["train", "train_mask", "val", "test"] if record.get("layout") == "rois" else []
-        return [*rois, DATALIST_NAME, RECORD]
+        return [*rois, DATALIST_NAME, RECORD, FILES, INDEX]
     known = {"train", "train_mask", "val", "test", CONVERTED, DATALIST_NAME, RECORD, FILES, INDEX}
     return [name for name in record.get("made", []) if name in known]
 
@@ -135,6 +135,7 @@ def made_before(target: Path) -> list[str]:
 def finish_interrupted(target: Path) -> None:
     """Finish or remove what a preparation that was killed has left of itself."""
     recover(target, DATALIST_NAME, RECORD)
+    discard_unfinished(target)
 
 
 def _changes(target: Path, record: Mapping[str, Any], settings: Mapping[str, Any], state: SourceState) -> list[str]:
