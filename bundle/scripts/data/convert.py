@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_image, write_mask
-from ..core.images import read_image
+from ..core.images import image_header, read_image
 from ..core.names import unique_names
 from .mask_values import MaskShares, read_classes, refuse_unnamed
 from .white_choice import WhiteShares, sample
@@ -38,14 +38,8 @@ def read_eight_bits(path: str | Path, value_range: Sequence[float] | None) -> tu
         FileNotFoundError: no such file.
         ValueError: unreadable, or not 8 bits where there is no range.
     """
-    try:
-        return read_image(path), False
-    except FileNotFoundError:
-        raise
-    except ValueError:
-        if value_range is None:
-            raise
-    return read_image(path, value_range=tuple(value_range)), True
+    needed = value_range is not None and not image_header(path).eight_bits
+    return read_image(path, value_range=value_range if needed else None), needed
 
 
 def convert(

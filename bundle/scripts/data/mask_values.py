@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.facts import DatasetFacts
-from ..core.images import read_mask
+from ..core.masks import read_mask_values
 from ..core.ranges import shown
 
 __all__ = ["MaskShares", "read_classes", "refuse_unnamed"]
@@ -21,7 +21,7 @@ def read_classes(path: str | Path, facts: DatasetFacts, shares: MaskShares | Non
     """Read a true mask as class indices, by ``facts.mask_values`` where there are some.
 
     Args:
-        path: mask, see :func:`~scripts.core.images.read_mask`.
+        path: mask, see :func:`~scripts.core.masks.read_mask`.
         facts: facts of the raw data.
         shares: counts the values that the file holds.
 
@@ -32,7 +32,7 @@ def read_classes(path: str | Path, facts: DatasetFacts, shares: MaskShares | Non
         FileNotFoundError: no such file.
         ValueError: unreadable, or a value that means nothing; the message names file, values and their share.
     """
-    stored = read_mask(path, None)
+    stored = read_mask_values(path)
     values, counts = _counts(stored)
     if shares is not None:
         shares.add(path, values, counts)
@@ -44,7 +44,7 @@ def read_classes(path: str | Path, facts: DatasetFacts, shares: MaskShares | Non
             f"{path}: found mask values {shown(unknown)} in {share:.1f} % of its pixels, expected {known}; {_HOW}"
         )
     if not facts.mask_values:
-        return stored
+        return stored.astype(np.uint8)
     indices = np.array([meant[int(v)] for v in values], np.uint8)
     if values.max(initial=0) >= 2**16:
         return indices[np.searchsorted(values, stored)]
@@ -142,7 +142,7 @@ def refuse_unnamed(shares: MaskShares, facts: DatasetFacts) -> None:
 
 def _counts(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of a mask and their pixels."""
-    if mask.dtype.itemsize <= 2:  # counting is faster than sorting
+    if mask.dtype in (np.uint8, np.uint16, np.bool_):  # counting is faster than sorting
         counts = np.bincount(mask.ravel())
         values = np.flatnonzero(counts)
         return values, counts[values]

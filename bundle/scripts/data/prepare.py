@@ -46,6 +46,7 @@ def prepare(
     test_fraction: float = 0.2,
     seed: int = 0,
     labels: str | None = None,
+    group: str | None = None,
     image_folder: str = "images",
     mask_folder: str = "masks",
     value_range: Sequence[float] | None = None,
@@ -71,6 +72,8 @@ def prepare(
         test_fraction: share of the ROIs for the test.
         seed: seed of the split.
         labels: table of labels for ``patches``; ``labels.csv`` in the source if there is one.
+        group: regular expression that finds the slide or case in a patch's path below the source: what it matches, or its
+            group. Without it, a column of the table, subfolders or the names tell (see :func:`~.groups.assign_groups`).
         image_folder: name of the images' folder for ``rois``.
         mask_folder: name of the masks' folder for ``rois``.
         value_range: values [low, high] that become 0 and 255 in images of other than 8 bits, those outside are clipped;
@@ -97,7 +100,7 @@ def prepare(
     settings = {
         "dataset": arguments(DatasetFacts, dataset or {}, "dataset"), "layout": layout, "patch_size": _size(patch_size),
         "stride": stride, "scale": scale, "label_threshold": label_threshold, "val_fraction": val_fraction,
-        "test_fraction": test_fraction, "seed": seed, "labels": labels, "image_folder": image_folder,
+        "test_fraction": test_fraction, "seed": seed, "labels": labels, "group": group, "image_folder": image_folder,
         "mask_folder": mask_folder, "value_range": value_range,
     }  # fmt: skip
     _check(settings)
@@ -158,7 +161,8 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
         logger.info("%s", shares.table(raw.facts))
     for found, expected in shares.suspicions(raw.facts):
         logger.warning("true masks: found %s, expected %s", found, expected)
-    warn_of_the_split(sections)
+    if settings["layout"] in ("rois", "datalist"):  # of the others, it was said where they were split
+        warn_of_the_split(sections)
     return skipped
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..core.facts import DatasetFacts
+from .datalist import load_datalist
 from .layouts import collect, layout_file
 from .rois import find_rois
 
@@ -16,7 +16,7 @@ __all__ = ["RawData", "find_raw", "settings_of"]
 
 # settings that the result of a layout does not depend on
 _OF_ROIS = ("patch_size", "stride", "scale", "label_threshold", "test_fraction", "image_folder", "mask_folder")
-_OF_OTHERS = ("labels",)
+_BY_CONTENT = ("labels",)
 
 
 @dataclass
@@ -60,28 +60,28 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
         pairs, skipped = find_rois(source, settings["image_folder"], settings["mask_folder"])
         files = _named([path for pair in pairs.values() for path in pair], base)
         return RawData(files, facts, said, pairs=pairs, skipped=skipped)
-    facts, sections = collect(
-        layout, source, target, dataset, settings["labels"], settings["val_fraction"], settings["seed"]
-    )
+    table, group = settings["labels"], settings["group"]
+    fraction, seed = settings["val_fraction"], settings["seed"]
+    facts, sections, skipped = collect(layout, source, target, dataset, table, fraction, seed, group)
     paths = [target / e[key] for entries in sections.values() for e in entries for key in ("image", "mask") if e.get(key)]
     files = _named(paths, base)
-    table = Path(settings["labels"] or base / "labels.csv")
+    table = Path(table or base / "labels.csv")
     listed = source if source.is_file() else source / "datalist.json"
     if layout == "patches" and table.is_file():
         files[table.name] = table
     elif layout == "datalist":
-        said = said or "white_background" in json.loads(listed.read_text(encoding="utf-8-sig"))
+        said = said or "white_background" in load_datalist(listed)
         if not listed.is_relative_to(target):  # else it is what is made
             files[listed.name] = listed
     elif (own := layout_file(layout)) is not None:
         files[own.name] = own
-    return RawData(files, facts, said or facts.white_background, sections=sections)
+    return RawData(files, facts, said or facts.white_background, sections=sections, skipped=skipped)
 
 
 def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings that the result depends on; a table of labels counts by its content."""
-    left_out = _OF_OTHERS if settings["layout"] == "rois" else (*_OF_ROIS, *_OF_OTHERS)
-    return {key: value for key, value in settings.items() if key not in left_out}
+    left_out = ("group",) if settings["layout"] == "rois" else _OF_ROIS
+    return {key: value for key, value in settings.items() if key not in (*left_out, *_BY_CONTENT)}
 
 
 def _named(paths: list[Path], base: Path) -> dict[str, Path]:
