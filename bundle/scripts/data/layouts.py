@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
 from .patches import listed, named_patches, tabled_patches
 from .split import split_by_group
 
-__all__ = ["collect", "known_layouts", "register_layout"]
+__all__ = ["collect", "known_layouts", "layout_file", "register_layout"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,12 @@ def register_layout(name: str) -> Callable[[Layout], Layout]:
 def known_layouts() -> list[str]:
     """Names of the layouts that :func:`~.prepare.prepare` takes."""
     return ["rois", *_LAYOUTS, *sorted(_OWN)]
+
+
+def layout_file(name: str) -> Path | None:
+    """Python file of a layout of one's own, which decides on what it makes; ``None`` for the bundle's."""
+    function = _OWN.get(name)
+    return None if function is None else Path(inspect.unwrap(function).__code__.co_filename)
 
 
 def collect(
