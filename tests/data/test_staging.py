@@ -189,7 +189,6 @@ def test_the_set_of_before_stays_until_the_new_one_is_whole(tmp_path, monkeypatc
     }
 
 
-
 def test_regions_are_not_written_over_a_folder_of_ones_own(tmp_path):
     """A source is never its own target's victim."""
     _rois(tmp_path / "raw")

@@ -140,7 +140,7 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
     with made_aside(target, old, DATALIST_NAME, RECORD) as folder:
         if raw.pairs:
             found = survey(raw.pairs, raw.facts, settings["value_range"], settings["seed"], progress)
-            sections = write_patches(raw.pairs, found.pixels_of, folder, raw.facts, settings, progress)
+            sections = write_patches(raw.pairs, found.pixels_of, raw.groups, folder, raw.facts, settings, progress)
             shares, skipped, white = found.shares, found.skipped, found.white
             # a pixel of a patch is as many µm as it takes after scaling
             mpp = raw.facts.mpp and raw.facts.mpp / settings["scale"]
