@@ -73,16 +73,12 @@ def test_a_mapping_that_changes_makes_other_masks_and_old_copies_go(tmp_path):
     raw = _published(tmp_path / "raw", {"x": _mask([0, 1], [2, 2])})
     _prepare(raw, tmp_path / "set", mask_values=ONE_BASED)
     other = {0: "a", 1: "a", 2: "b"}
-    with pytest.raises(FileExistsError, match="setting dataset#mask_values was {'0': None"):
+    with pytest.raises(FileExistsError, match=r"setting dataset#mask_values was \{'0': None"):
         _prepare(raw, tmp_path / "set", mask_values=other)
-    prepare(
-        raw, tmp_path / "set", {**FACTS.to_dict(), "mask_values": other}, layout="luad", progress=False, overwrite=True
-    )
+    prepare(raw, tmp_path / "set", {**FACTS.to_dict(), "mask_values": other}, layout="luad", progress=False, overwrite=True)
     (entry,) = read_datalist(tmp_path / "set", "test", ("mask",))
     np.testing.assert_array_equal(read_mask(entry["mask"]), _mask([0, 0], [1, 1]))
-    prepare(
-        raw, tmp_path / "set", {**FACTS.to_dict(), "mask_values": {}}, layout="luad", progress=False, overwrite=True
-    )
+    prepare(raw, tmp_path / "set", {**FACTS.to_dict(), "mask_values": {}}, layout="luad", progress=False, overwrite=True)
     assert not (tmp_path / "set/converted").exists()
 
 
@@ -184,5 +180,5 @@ def test_scale_divides_the_size_of_a_pixel_and_is_for_regions_alone(tmp_path):
     facts = {**FACTS.to_dict(), "mpp": 0.5}
     prepare(tmp_path / "raw", tmp_path / "set", facts, patch_size=8, scale=0.5, progress=False)
     assert load_facts(tmp_path / "set").mpp == 1.0
-    with pytest.raises(ValueError, match="prepare#scale: found 0.5, but images of layout 'luad' are used as they are"):
+    with pytest.raises(ValueError, match=r"prepare#scale: found 0\.5, but images of layout 'luad' are used as they are"):
         prepare(tmp_path / "raw", tmp_path / "other", facts, layout="luad", scale=0.5, progress=False)
