@@ -107,7 +107,7 @@ def prepare(
     with _alone(target):
         skipped = _prepare(source, target, settings, overwrite, progress)
     if skipped:
-        what = "ROIs" if layout == "rois" else "images"
+        what = "ROIs" if layout == "rois" else "files"
         raise SystemExit("\n".join([f"{len(skipped)} {what} were skipped, all others are in {target}:", *skipped]))
     return target / DATALIST_NAME
 
