@@ -140,7 +140,7 @@ def test_groups_in_several_sections_are_said(tmp_path, caplog, other, warned):
     for section, name in (("val", "s3-1-1"), ("test", f"{other}-1-1")):
         write_image(source.parent / section / "img" / f"{name}.png", GREY)
     _prepare(tmp_path, source.parent)
-    assert ("1 groups stand both in training and in test (s1)" in caplog.text) is warned
+    assert ("groups that stand both in training and in test: 1 (s1)" in caplog.text) is warned
 
 
 @pytest.mark.parametrize("group", [None, r"_(\w)$"])

@@ -123,8 +123,8 @@ def warn_of_shared_groups(sections: Mapping[str, Sequence[Mapping[str, Any]]]) -
         shared = sorted(groups.get(one, set()) & groups.get(other, set()))
         if shared:
             logger.warning(
-                "%d groups stand both in %s and in %s (%s%s): these scores are not of slides or cases that are new to the "
-                "network", len(shared), one, other, ", ".join(shared[:3]), ", ..." if len(shared) > 3 else "",
+                "groups that stand both in %s and in %s: %d (%s%s); these scores are not of slides or cases that are new to "
+                "the network", one, other, len(shared), ", ".join(shared[:3]), ", ..." if len(shared) > 3 else "",
             )  # fmt: skip
 
 

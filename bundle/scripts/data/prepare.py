@@ -14,7 +14,7 @@ from ..core.arguments import arguments
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.lock import locked
 from ..core.ranges import PATCH_SIDE, PROBABILITY, Number, shown
-from .archives import is_archive, unpack
+from .archives import discard_unpacking, is_archive, unpack
 from .convert import convert, white_shares
 from .datalist import write_datalist
 from .layouts import known_layouts
@@ -132,7 +132,7 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
         logger.info("%s is prepared already", target / DATALIST_NAME)
         return []
     if archive:
-        raw = find_raw(unpack(source, target.parent / f"{target.name}-source"), target, settings)
+        raw = find_raw(unpack(source, _unpacked(target)), target, settings)
     old = made_before(target)
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
@@ -175,11 +175,17 @@ def _alone(target: Path) -> Iterator[None]:
         with nullcontext() if fixed else locked(target / ".lock", f"prepare.yaml, which makes {target}"):
             if not fixed:
                 finish_interrupted(target)
+                discard_unpacking(_unpacked(target))
             yield
     finally:
         if not existed:
             with suppress(OSError):
                 target.rmdir()
+
+
+def _unpacked(target: Path) -> Path:
+    """Folder that an archive is unpacked to."""
+    return target.parent / f"{target.name}-source"
 
 
 def _size(patch_size: Any) -> list[int]:
