@@ -15,12 +15,12 @@ from ..core.ranges import MPP, Number, shown
 __all__ = [
     "POSITION",
     "SECTIONS",
+    "checked_entry",
     "is_inside",
     "is_position",
     "is_text",
     "load_datalist",
     "read_datalist",
-    "resolved",
     "write_datalist",
 ]
 
@@ -61,7 +61,7 @@ def read_datalist(
     if not isinstance(entries, list):
         raise ValueError(f"{path}: expected a list under {section!r}, found {type(entries).__name__}")
     base = path.parent.resolve()
-    result = [_entry(entry, base, facts, require, f"{path}: {section} entry {k}") for k, entry in enumerate(entries)]
+    result = [checked_entry(e, base, facts, f"{path}: {section} entry {k}", require) for k, e in enumerate(entries)]
     for entry, name in zip(result, unique_names([entry["image"] for entry in result]), strict=True):
         entry["name"] = name
     return result
@@ -86,32 +86,6 @@ def load_datalist(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def resolved(entry: Any, base: Path, where: str) -> dict[str, Any]:
-    """An entry with absolute paths.
-
-    Args:
-        entry: of a datalist.
-        base: folder of the datalist.
-        where: file, section and number, for messages.
-
-    Raises:
-        ValueError: no object with an ``image``, a path that is none, or a relative one that leaves the folder.
-    """
-    if not isinstance(entry, dict):
-        raise ValueError(f"{where}: expected an object, found {type(entry).__name__}")
-    result = dict(entry)
-    for key in ("image", "mask"):
-        name = entry.get(key)
-        if name is None and key == "mask":
-            continue
-        if not isinstance(name, str) or not name or "\0" in name or not is_text(name):
-            raise ValueError(f"{where}: found {key} {shown(name)}, expected the path of a file")
-        if not is_inside(base, name):
-            raise ValueError(f"{where}: {shown(name)} leaves the folder {base}")
-        result[key] = str((base / name).resolve() if not Path(name).is_absolute() else Path(name))
-    return result
-
-
 def is_text(path: str | Path) -> bool:
     """Whether a path is Unicode, as JSON is; file systems take other bytes, too."""
     try:
@@ -121,22 +95,42 @@ def is_text(path: str | Path) -> bool:
     return True
 
 
-def write_datalist(path: str | Path, facts: DatasetFacts, sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write a datalist atomically; facts stand at its top level beside the sections."""
-    write_json(path, {**facts.to_dict(), **{name: list(sections.get(name, [])) for name in SECTIONS}})
+def checked_entry(
+    entry: Any, base: Path, facts: DatasetFacts, where: str, require: Sequence[str] = ("image",)
+) -> dict[str, Any]:
+    """An entry whose fields are what they should be, with absolute paths.
 
+    Args:
+        entry: of a datalist.
+        base: folder of the datalist.
+        facts: of the dataset.
+        where: file, section and number, for messages.
+        require: keys that it must have.
 
-def _entry(entry: Any, base: Path, facts: DatasetFacts, require: Sequence[str], where: str) -> dict[str, Any]:
+    Raises:
+        ValueError: a field that is missing or not what it should be, or a relative path that leaves the folder.
+    """
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected an object, found {type(entry).__name__}")
     missing = [key for key in require if entry.get(key) is None]
     if missing:
         raise ValueError(f"{where}: lacks {missing}, found keys {sorted(entry)}")
-    result = resolved(entry, base, where)
+    result = dict(entry)
+    for key in ("image", "mask"):
+        name = entry.get(key)
+        if name is None and key not in require:
+            continue
+        if not isinstance(name, str) or not name or "\0" in name or not is_text(name):
+            raise ValueError(f"{where}: found {key} {shown(name)}, expected the path of a file")
+        if not is_inside(base, name):
+            raise ValueError(f"{where}: {shown(name)} leaves the folder {base}")
+        result[key] = str((base / name).resolve() if not Path(name).is_absolute() else Path(name))
     label = entry.get("label")
     if label is not None:
         if not isinstance(label, list) or len(label) != facts.num_classes or any(v not in (0, 1) for v in label):
-            raise ValueError(f"{where} ({entry.get('image')}): found label {label}, expected {facts.num_classes} of 0 or 1")
+            raise ValueError(
+                f"{where} ({entry['image']}): found label {shown(label)}, expected {facts.num_classes} of 0 or 1"
+            )
         result["label"] = [int(v) for v in label]
     for key in ("group", "region"):
         if not isinstance(entry.get(key), (str, int, type(None))):
@@ -145,9 +139,14 @@ def _entry(entry: Any, base: Path, facts: DatasetFacts, require: Sequence[str], 
         MPP.check(entry["mpp"], f"{where} ({entry['image']}): mpp")
     if entry.get("position") is not None:
         if not is_position(entry["position"]):
-            raise ValueError(f"{where} ({entry.get('image')}): found position {entry['position']!r}, expected {POSITION}")
+            raise ValueError(f"{where} ({entry['image']}): found position {shown(entry['position'])}, expected {POSITION}")
         result["position"] = [int(v) for v in entry["position"]]
     return result
+
+
+def write_datalist(path: str | Path, facts: DatasetFacts, sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write a datalist atomically; facts stand at its top level beside the sections."""
+    write_json(path, {**facts.to_dict(), **{name: list(sections.get(name, [])) for name in SECTIONS}})
 
 
 def is_position(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
 from ..core.images import suffix
-from .datalist import SECTIONS, load_datalist, resolved
+from .datalist import SECTIONS, checked_entry, load_datalist
 from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
 from .patches import listed, named_patches, tabled_patches
 from .split import split_by_group
@@ -128,7 +128,7 @@ def _folders(
         raise FileNotFoundError(f"{source}: found no folder {' or '.join(_TRAINING)}, expected the published layout")
     others = [source / name for names in (*_HELD.values(), _MASKS, ("train_mask",)) for name in names]
     others += [target] if target.resolve() != training.resolve() else []
-    files, faults = listed(training, layout == "patches", others)
+    files, faults = listed(training, True, others)
     if layout == "patches" and (table or csv.is_file()):
         facts, entries = tabled_patches(csv, files, list(dict.fromkeys((csv.parent, training, source))), dataset)
     else:
@@ -178,8 +178,9 @@ def _datalist(source: Path, dataset: Mapping[str, Any]) -> tuple[DatasetFacts, S
         entries = content.get(name, [])
         if not isinstance(entries, list):
             raise ValueError(f"{path}: expected a list under {name!r}, found {type(entries).__name__}")
+        base = path.parent.resolve()
         sections[name] = [
-            resolved(entry, path.parent, f"{path}: {name} entry {number}") for number, entry in enumerate(entries)
+            checked_entry(entry, base, facts, f"{path}: {name} entry {number}") for number, entry in enumerate(entries)
         ]
     return facts, sections
 
@@ -188,7 +189,11 @@ def _held(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Images of ``img`` with the mask of the same stem under ``mask``, where there is one; and what was not looked at."""
     masks = _first(folder, _MASKS)
     found, faults = image_files(masks) if masks else ([], [])
-    mask_of = {p.name[: -len(suffix(p))]: p for p in found}
+    mask_of: dict[str, Path] = {}
+    for mask in found:
+        other = mask_of.setdefault(mask.name[: -len(suffix(mask))], mask)
+        if other != mask:
+            raise ValueError(f"{masks}: found {other.name} and {mask.name}, expected one mask of a name")
     entries = []
     images, more = listed(_first(folder, ("img", "images", "image")) or folder)
     for image in images:

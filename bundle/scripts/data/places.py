@@ -19,10 +19,12 @@ _PATIENT = re.compile(r"(?<![A-Za-z0-9])TCGA[-_.]([A-Z0-9]{2})[-_.]([A-Z0-9]{4})
 _CASE = re.compile(r"(?<![A-Za-z0-9])(?:patient|case|subject|donor)[-_ ]?\d+(?![A-Za-z0-9])", re.I)
 # what stands for a place in the region, or a number in a series, behind the name of the slide
 _AXES = "x|y|xmin|ymin|xmax|ymax|xs|ys|row|col|column|r|c|w|h|width|height|mpp|mag|level|lvl|ds|scale|size"
-_SERIES = "patch|tile|crop|img|image|roi|region|block|idx|index|class|no|nr|num|part|sub|aug|rot|flip"
+_SERIES = "patch|tile|crop|p|t|img|image|roi|region|block|idx|index|class|no|nr|num|part|sub|aug|rot|flip"
 _TERM = r"[-_ +.,]+(?:(?:{words})[-_=]?\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:x|px|um|mpp))"
 _PLACE = re.compile(rf"^(.+?)(?:{_TERM.format(words=f'{_AXES}|{_SERIES}')})+$", re.I)
-_BARE_PLACE = re.compile(rf"^(?:{_AXES})[-_=]?\d+(?:[-_ +.,]+(?:{_AXES})[-_=]?\d+)+$", re.I)
+_BARE_PLACE = re.compile(
+    r"^(?:(?:x|c|col)[-_=]?\d+[-_ +.,]+(?:y|r|row)|(?:y|r|row)[-_=]?\d+[-_ +.,]+(?:x|c|col))[-_=]?\d+$", re.I
+)
 _PAIR = re.compile(r"^(.+?)([-_ +.,])\d+\2\d+$")
 _NUMBER = re.compile(r"^(.*[^-_ +.,])(?:[-_ +.,]+\d+| ?\(\d+\))$")
 _IDENTITY = re.compile(rf"(?:^|[-_ +.,])(?:slide|wsi|sample|biopsy|section|train|training|val|test|{_SERIES})$", re.I)
