@@ -168,6 +168,12 @@ def test_what_systems_leave_beside_data_is_no_stray_and_a_name_that_is_no_text_i
     assert any("which does not exist" in f.found for f in check_dataset(dataset, progress=False))
 
 
+def test_a_datalist_with_mask_values_is_not_prepared_yet(dataset):
+    _edit(dataset, lambda c: c.update(mask_values={"0": None, "1": "a", "2": "b"}))
+    (fault,) = [f for f in check_dataset(dataset, progress=False) if f.severity == "error"]
+    assert fault.kind == "mask values" and "prepare.yaml" in fault.expected
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{", "[" * 100_000],

@@ -103,6 +103,9 @@ def _examine(dataset_dir: Path, progress: bool) -> tuple[list[Fault], list[str]]
             found = f"no {section} entry with {facts.classes[k]!r}"
             checks.add("class never present", path, found, "at least one", severity)
     _check_strays(listed, path.parent, checks)
+    if facts.mask_values:
+        found = "mask_values, so that its masks hold no class indices yet"
+        checks.add("mask values", path, found, "a dataset made of it by prepare.yaml with layout 'datalist'")
     for found, expected in checks.shares.suspicions(facts):
         checks.add("mask values", path, found, expected, "warning")
     if content.get("white_background") is None:
