@@ -10,7 +10,7 @@ from .image_formats import MAX_PIXELS, decoded, upright
 from .image_header import ImageHeader, Refused
 from .paths import shown
 
-__all__ = ["read_mask"]
+__all__ = ["read_mask", "read_mask_values"]
 
 
 def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -31,6 +31,29 @@ def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int 
         FileNotFoundError: no such file.
         ValueError: unreadable, lossy, a colour image, or a value that is no class; the message names the file.
     """
+    samples = read_mask_values(path, max_pixels)
+    highest = 255 if num_classes is None else num_classes
+    if samples.min() < 0 or samples.max() > highest:
+        values = np.unique(samples)
+        found = [int(v) for v in values[(values < 0) | (values > highest)][:8]]
+        raise ValueError(f"{shown(path)}: found mask values {found}, expected 0 to {highest}")
+    return np.ascontiguousarray(samples.astype(np.uint8))
+
+
+def read_mask_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read the values of a mask as they are stored, of any range: those of label tools need not be class indices.
+
+    Args:
+        path: see :func:`read_mask`.
+        max_pixels: see there.
+
+    Returns:
+        ``(H, W)`` of an integer type, upright.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable, lossy, a colour image, or a value that is no whole number; the message names the file.
+    """
     samples, header = decoded(path, max_pixels, _accept)
     if header.alpha:
         samples, alpha = samples[..., 0], samples[..., 1]
@@ -40,12 +63,11 @@ def read_mask(path: str | Path, num_classes: int | None = None, max_pixels: int 
         samples = samples.astype(np.float64) * header.scaling[0] + header.scaling[1]
     if samples.dtype.kind == "f" and not (np.isfinite(samples).all() and (samples == np.rint(samples)).all()):
         raise ValueError(f"{shown(path)}: found a mask of {header.content}, values that are no whole numbers among them")
-    highest = 255 if num_classes is None else num_classes
-    if samples.min() < 0 or samples.max() > highest:
-        values = np.unique(samples)
-        found = [int(v) for v in values[(values < 0) | (values > highest)][:8]]
-        raise ValueError(f"{shown(path)}: found mask values {found}, expected 0 to {highest}")
-    return np.ascontiguousarray(upright(samples, header.orientation).astype(np.uint8))
+    if samples.dtype.kind == "f":
+        if np.abs(samples).max() >= 2**31:
+            raise ValueError(f"{shown(path)}: found mask values up to {np.abs(samples).max():g}, expected less than {2**31}")
+        samples = samples.astype(np.int64)
+    return np.ascontiguousarray(upright(samples, header.orientation))
 
 
 def _accept(header: ImageHeader) -> None:
