@@ -139,3 +139,14 @@ def test_networks_can_be_scripted_and_traced(name):
     network, image = NETWORKS[name]().eval(), torch.rand(2, 3, 64, 48)
     torch.testing.assert_close(torch.jit.script(network)(image), network(image))
     torch.testing.assert_close(torch.jit.trace(network, torch.rand(1, 3, 64, 64))(image), network(image))
+
+
+def test_a_description_cannot_ask_for_a_network_without_end():
+    """Not of more modules than any network has, whose making would take all day and all memory."""
+    content = definition(ResNet((1, 1, 1, 1), width=1 / 16))
+    content["arguments"]["blocks"] = [10**9, 1, 1, 1]
+    with pytest.raises(
+        ValueError, match=r"file: ResNet cannot be built from its arguments: it would have more than 10000 modules"
+    ):
+        build(content, "file")
+    build(definition(ResNet((3, 4, 23, 3), width=1 / 16)))

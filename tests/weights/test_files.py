@@ -114,7 +114,7 @@ def test_a_described_network_of_another_shape(tmp_path):
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ({"weight": torch.zeros(2, 3)}, r"1 keys missing \['bias'\]"),
+        ({"weight": torch.zeros(2, 3)}, r"1 entries missing \['bias'\]"),
         ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "x": torch.zeros(1)}, r"1 unknown \['x'\]"),
         ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, r"found \(2, 4\), expected \(2, 3\)"),
         ({"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)}, r"not finite in 1 entries \['weight'\]"),
