@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from .kinds import SETTINGS
+
 __all__ = ["arguments", "is_switch", "nearest", "no_such", "passes_on", "to_switch"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -58,8 +60,8 @@ def arguments(
         taken: parameters that are no settings.
 
     Raises:
-        ValueError: a setting that the function does not have, the message names the nearest; a switch that is neither; or
-            no settings at all.
+        ValueError: a setting that the function does not have, the message names the nearest; a switch that is neither; a
+            value of another kind (see :data:`~.kinds.SETTINGS`, ``owner:name``); or no settings at all.
     """
     if not isinstance(settings, Mapping):
         raise ValueError(f"{owner}: found {settings!r}, expected settings by their names")
@@ -68,8 +70,9 @@ def arguments(
     for key, value in settings.items():
         if key not in known:
             raise ValueError(no_such(key, owner, known))
+        kind = SETTINGS.get(f"{owner}:{key}")
         try:
-            found[key] = to_switch(value) if is_switch(known[key]) else value
+            found[key] = to_switch(value) if is_switch(known[key]) else value if kind is None else kind.fit(value)
         except ValueError as error:
             raise ValueError(f"{owner}#{key}: {error}") from error
     return found
