@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
+from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.utils import ID_SEP_KEY
 
 from .arguments import no_such
@@ -47,7 +47,10 @@ def check_settings(name: str) -> None:
         # setting an item of the parser would make it forget what it is evaluating
         holder = parser[ID_SEP_KEY.join(above)]
         holder[last if isinstance(holder, dict) else int(last)] = value
-        resolver.items[ids[-1]].update_config(value)
+        if is_expression(value):
+            resolver.items[ids[-1]] = ConfigExpression(value, ids[-1], globals=parser.globals)
+        else:
+            resolver.items[ids[-1]].update_config(value)
 
 
 def checked_overrides(name: str, files: Sequence[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
