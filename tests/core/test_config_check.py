@@ -102,7 +102,7 @@ def test_spellings_of_switches_are_put_right(name, overrides, switches):
     assert _check(name, **overrides) == switches
 
 
-@pytest.mark.parametrize("word", ["maybe", "none", 2, None, 0.5])
+@pytest.mark.parametrize("word", ["maybe", "none", 2, None, 0.5, [], [True], {}, {"a": 1}])
 @pytest.mark.parametrize(
     ("name", "key"),
     [("inference", "gated"), ("inference", "flips"), ("train", "amp"), ("generate_pseudo_masks", "masker#flips")],

@@ -134,6 +134,8 @@ class _Check:
         kind = kind or (None if switch or is_component(value) or (free and value is None) else kind_of(self._plain(base)))
         if is_component(value):
             self._component(value, base, where)
+        elif switch and isinstance(value, (Mapping, list, tuple)):
+            self._fault(where, value, "True or False")
         elif isinstance(value, Mapping) and kind is None:
             # a mapping of components, such as metrics by their names, takes more of them
             free = free or is_component(base) or all(map(is_component, part(base).values()))

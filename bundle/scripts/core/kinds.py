@@ -42,10 +42,12 @@ class Text:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         text = fspath(text) if isinstance(text, PathLike) else text
         if not isinstance(text, str):
-            hint = f"; in quotes twice, \"'{value}'\", it is one" if isinstance(value, float) else ""
+            hint = f"; a number is one in two pairs of quotes: \"'{value}'\"" if isinstance(value, float) else ""
             raise ValueError(f"found {shown(value)}, expected {self}{hint}")
-        if not text or "\0" in text or (self.choices and text not in self.choices):
-            raise ValueError(f"found {shown(text)}, expected {self}{'' if self.choices else ' that is not empty'}")
+        if self.choices and text not in self.choices:
+            raise ValueError(f"found {shown(text)}, expected {self}")
+        if not text or "\0" in text:
+            raise ValueError(f"found {shown(text)}, expected {self}, not empty and without \\0")
         return text
 
 

@@ -18,6 +18,8 @@ _Network = TypeVar("_Network", bound=type[nn.Module])
 _NETWORKS: dict[str, type[nn.Module]] = {}
 _REBUILT: dict[str, Mapping[str, Any]] = {}
 _NESTED = 8  # networks within networks
+# annotations, as texts, that say what a value must be
+_KINDS = {"bool": bool, "int": int, "float": (int, float), "str": str}
 _MODULES = 10_000  # of a network; ResNet-101 has 345
 
 
@@ -99,8 +101,8 @@ def build(content: Any, source: str = "definition") -> nn.Module:
 
     Raises:
         ValueError: a component that is not registered, an argument that it does not have or needs and is not given, or a
-            value of another type than numbers, texts, booleans and lists of them; or arguments that no network can be built
-            from, or one of more than 10,000 modules.
+            value of another type than its parameter's, or than numbers, texts, booleans and lists of them; or arguments that
+            no network can be built from, or one of more than 10,000 modules.
     """
     _check(content, source, 0)
     state = torch.get_rng_state()  # whoever asks for weights has random numbers of their own
@@ -155,6 +157,10 @@ def _check(content: Any, source: str, depth: int) -> None:
             _check(value, f"{source}: {name}: {key}", depth + 1)
         else:
             _plain(value, f"{source}: {name}: argument {key!r}")
+            kind = _KINDS.get(str(parameters[key].annotation))
+            if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+                expected = parameters[key].annotation
+                raise ValueError(f"{source}: {name}: argument {key!r}: found {value!r:.80}, expected {expected}")
 
 
 def _plain(value: Any, where: str) -> Any:

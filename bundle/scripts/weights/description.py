@@ -14,7 +14,7 @@ from torch import nn
 from ..core.environment import environment
 from ..core.facts import DatasetFacts
 from ..core.paths import BUNDLE_ROOT
-from ..core.ranges import PROBABILITY, WINDOW_SCALE, shown
+from ..core.ranges import PROBABILITY, WINDOW_SCALE, Number, shown
 from ..networks.registry import definition
 
 __all__ = ["FILES", "Description", "describe", "described_files", "description_path", "read_description"]
@@ -24,6 +24,7 @@ FILES = {"classifier": "classifier.pt", "segmenter": "model.pt"}
 _FORMAT = 1
 _MAX_BYTES = 2**20
 _MAX_SCALES = 16
+_NORMALISATION = {"mean": Number(), "std": Number(0, above=True)}
 # file beside the weights of version 0.4 and before
 _FACTS_NAME = "classes.json"
 
@@ -216,6 +217,12 @@ def _checked(content: Any, source: str) -> Description:
             f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
             f"to {_MAX_SCALES}, each {WINDOW_SCALE}"
         )
+    given = content.get("input")
+    if given is not None and not isinstance(given, dict):
+        raise ValueError(f"{source}: found input {shown(given)}, expected channels, range and normalisation by their names")
+    for key, range_ in _NORMALISATION.items():
+        if given and key in given:
+            range_.check_all(given[key], f"{source}: input#{key}", 3)
     scores = content.get("scores")
     return Description(
         kind=kind,
