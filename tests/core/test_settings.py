@@ -155,3 +155,26 @@ def test_files_of_ones_own_are_paths(probe, own):
     with pytest.raises(RuntimeError) as error:
         _workflow(probe, own=own).run()
     assert str(root_cause(error.value)).startswith(f"own: found {own!r}, expected a path, or a list, each a path")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("recipe.yaml", "[", "recipe.yaml: not readable as YAML: while parsing"),
+        ("recipe.yaml", "extends: 3", "recipe.yaml: found {'extends': 3}, expected 'extends: NAME'"),
+        ("recipe.yaml", "extends: [1]", "recipe.yaml: found {'extends': [1]}, expected 'extends: NAME'"),
+        ("recipe.yaml", "extends: 2024-13-45", "recipe.yaml: not readable as YAML: month must be in 1..12"),
+        ("train.yaml", "[1]", "train.yaml: expected settings by their names"),
+        ("train.yaml", "", "train.yaml: expected settings by their names"),
+        ("train.yaml", "no: 3", "train.yaml: expected settings by their names"),
+        ("train.yaml", "a: [", "train.yaml: not readable as YAML: while parsing"),
+        ("train.yaml", "a: " + "[" * 5000, "train.yaml: not readable as YAML: maximum recursion"),
+        ("train.yaml", "train: {1: 2}", "train#1: train has no setting '1'"),
+        ("train.yaml", "learning_rate: 5e-4", "learning_rate: found '5e-4', expected a number above 0, and no text"),
+    ],
+)
+def test_recipes_that_cannot_be_read(tmp_path, file, content, says):
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ValueError) as error:
+        checked_overrides("train", config_files("train", str(tmp_path)), {})
+    assert says in str(error.value) and "\n" not in str(error.value)

@@ -56,6 +56,7 @@ FAULTS = {
     "no input": ({"input": "RGB"}, "found input 'RGB'"),
     "no mean": ({"input": {"mean": [0.5, float("nan"), 0.5]}}, "input#mean: found .*, expected a list of 3, each a number"),
     "no deviation": ({"input": {"std": [1, 1, 0]}}, "input#std: found .*, expected a list of 3, each a number above 0"),
+    "large windows": ({"dataset": {"classes": ["a", "b"], "patch_size": [2048, 32], "white_background": False}, "inference": {"flips": True, "window_scales": [1, 5]}}, "found windows of 2048 px times 5, expected at most 8192 px"),
     "kind as a list": ({"kind": ["segmenter"]}, r"found kind \['segmenter'\]"),
     "no facts": ({"dataset": ["a", "b"]}, "expected facts by their names"),
     "many scales": ({"inference": {"flips": True, "window_scales": [1] * 17}}, "a list of up to 16, each a number from 0.1 to 10"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .kinds import SETTINGS
+from .ranges import shown
 
 __all__ = ["arguments", "is_switch", "nearest", "no_such", "passes_on", "to_switch"]
 
@@ -37,7 +38,7 @@ def to_switch(value: Any) -> bool:
         return bool(value)
     word = value.strip().lower() if isinstance(value, str) else None
     if word not in _WORDS:
-        raise ValueError(f"found {value!r}, expected True or False")
+        raise ValueError(f"found {shown(value)}, expected True or False")
     return _WORDS[word]
 
 
@@ -64,7 +65,7 @@ def arguments(
             value of another kind (see :data:`~.kinds.SETTINGS`, ``owner:name``); or no settings at all.
     """
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{owner}: found {settings!r}, expected settings by their names")
+        raise ValueError(f"{owner}: found {shown(settings)}, expected settings by their names, {{name: value}}")
     known = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name not in taken}
     found: dict[str, Any] = {}
     for key, value in settings.items():

@@ -93,7 +93,7 @@ class _Check:
             known.update(DEFAULT_MLFLOW_SETTINGS["configs"])
         for key, value in self.config.items():
             base = self.base.get(key, _ABSENT)
-            if key.startswith("_"):
+            if str(key).startswith("_"):
                 continue
             if key not in known:
                 self.faults.append(f"{key}: {self._unknown(key)}")
@@ -163,7 +163,7 @@ class _Check:
         same = part(base) if part(base).get("_target_") == value["_target_"] else {}
         for key, item in value.items():
             inner = (*where, key)
-            if key.startswith("_"):
+            if str(key).startswith("_"):
                 continue
             if key not in known and not any_name:
                 self.faults.append(f"{id_of(inner)}: {no_such(key, target, known)}")

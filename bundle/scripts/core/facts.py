@@ -241,7 +241,10 @@ def load_facts(*candidates: str | Path) -> DatasetFacts:
         if isinstance(section, dict):
             return DatasetFacts.from_dict(section, source=str(path), strict=True)
         return DatasetFacts.from_dict(content, source=str(path))
-    raise FileNotFoundError(f"no dataset facts: none of these exists: {', '.join(map(str, candidates))}")
+    raise FileNotFoundError(
+        f"no dataset facts: none of these exists: {', '.join(map(str, candidates))}; name a prepared dataset or a dataset "
+        "file"
+    )
 
 
 def _read(path: Path) -> Any:

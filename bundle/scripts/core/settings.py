@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+import yaml
 from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.utils import ID_SEP_KEY
 
@@ -16,6 +17,7 @@ from .config_parts import is_expression
 from .devices import checked_device
 from .errors import root_cause
 from .own import load_own
+from .ranges import shown
 
 __all__ = ["check_settings", "checked_overrides", "plain", "running_config", "scalars"]
 
@@ -62,9 +64,14 @@ def checked_overrides(name: str, files: Sequence[str], overrides: Mapping[str, A
         overrides: values by their ids.
 
     Raises:
-        ValueError: an id that leads nowhere; or see :func:`checked`.
+        ValueError: a config file that is no YAML; an id that leads nowhere; or see :func:`checked`.
     """
-    parser = ConfigParser(ConfigParser.load_config_files(files))
+    try:
+        parser = ConfigParser(ConfigParser.load_config_files(files))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # YAML's names the file, over several lines
+        raise ValueError(f"{', '.join(files)}: not readable as YAML: {' '.join(str(error).split())}") from error
+    except (AttributeError, TypeError) as error:  # MONAI's, which takes a mapping for granted
+        raise ValueError(f"{', '.join(files)}: expected settings by their names, 'name: value'") from error
     for id, value in overrides.items():
         try:
             parser[id] = deepcopy(value)
@@ -159,5 +166,5 @@ def _nowhere(config: Any, id: str, owner: str) -> str:
                 return f"{id}: {place} has the parts 0 to {len(config) - 1}, found {key!r}"
             config = config[int(key)]
         else:
-            return f"{id}: {place} is {config!r}, which has no part {key!r}"
+            return f"{id}: {place} is {shown(config)}, which has no part {key!r}"
     return f"{id}: nothing that can be set"

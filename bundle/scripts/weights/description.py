@@ -24,6 +24,7 @@ FILES = {"classifier": "classifier.pt", "segmenter": "model.pt"}
 _FORMAT = 1
 _MAX_BYTES = 2**20
 _MAX_SCALES = 16
+_MAX_WINDOW = 8192  # px
 _NORMALISATION = {"mean": Number(), "std": Number(0, above=True)}
 # file beside the weights of version 0.4 and before
 _FACTS_NAME = "classes.json"
@@ -216,6 +217,11 @@ def _checked(content: Any, source: str) -> Description:
         raise ValueError(
             f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
             f"to {_MAX_SCALES}, each {WINDOW_SCALE}"
+        )
+    elif max(facts.patch_size) * max(inference["window_scales"]) > _MAX_WINDOW:
+        raise ValueError(
+            f"{source}: found windows of {max(facts.patch_size)} px times {max(inference['window_scales'])}, expected at "
+            f"most {_MAX_WINDOW} px"
         )
     given = content.get("input")
     if given is not None and not isinstance(given, dict):

@@ -118,7 +118,10 @@ def load_weights(
             f"{description.sha256[:12]}...; copy both files from one place"
         )
     if facts is not None and facts.classes != description.facts.classes:
-        raise ValueError(f"{path}: found classes {list(description.facts.classes)}, expected {list(facts.classes)}")
+        raise ValueError(
+            f"{path}: found classes {list(description.facts.classes)}, expected {list(facts.classes)} of the dataset; name "
+            "the weights that were trained on it"
+        )
     network = build_network(path, kind) if network is None else network
     return Weights(load_state(network, path).eval(), description)
 
