@@ -65,7 +65,7 @@ def arguments(
             value of another kind (see :data:`~.kinds.SETTINGS`, ``owner:name``); or no settings at all.
     """
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{owner}: found {shown(settings)}, expected settings by their names, {{name: value}}")
+        raise ValueError(f"{owner}: found {shown(settings)}, expected settings by their names")
     known = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name not in taken}
     found: dict[str, Any] = {}
     for key, value in settings.items():
