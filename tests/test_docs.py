@@ -24,6 +24,7 @@ from PIL import Image
 from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
+from scripts.core.kinds import SETTINGS
 from scripts.core.recipes import config_files, known_recipes
 from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
@@ -218,6 +219,13 @@ def _same_default(value: Any, default: str, key: str) -> None:
         assert yaml.safe_load(default.strip("`")) == value, key
     else:
         assert isinstance(value, (dict, list)), key
+
+
+def test_the_page_has_every_range():
+    rows = _rows(_section(DOCS / "reference/configs.md", "Ranges"))
+    listed = {key: row[1] for row in rows for key in re.findall(r"`([^`]+)`", row[0])}
+    texts = ("a text", "a path", "a path, or a list, each a path")
+    assert listed == {k: str(v) for k, v in SETTINGS.items() if str(v).removesuffix(", or None") not in texts}
 
 
 def test_the_page_has_every_key_of_a_dataset_file():

@@ -102,7 +102,7 @@ def test_spellings_of_switches_are_put_right(name, overrides, switches):
     assert _check(name, **overrides) == switches
 
 
-@pytest.mark.parametrize("word", ["maybe", "none", 2, None, 0.5])
+@pytest.mark.parametrize("word", ["maybe", "none", 2, None, 0.5, [], [True], {}, {"a": 1}])
 @pytest.mark.parametrize(
     ("name", "key"),
     [("inference", "gated"), ("inference", "flips"), ("train", "amp"), ("generate_pseudo_masks", "masker#flips")],
@@ -124,6 +124,147 @@ def test_words_of_json_are_refused_where_they_would_count_as_true(name, key, wor
     with pytest.raises(ValueError) as error:
         _check(name, **{key: word})
     assert str(error.value) == f"{key}: found the text {word!r}, which counts as true; write {meant}"
+
+
+def _having(key):
+    """Configs that have a setting."""
+    return [name for name in CHECKED if key in _merged([CONFIGS / f"{name}.yaml"])]
+
+
+WRONG = [
+    ("device", "cuda:99", "found 'cuda:99', expected a device of this machine: cpu"),
+    ("device", "banana", "found 'banana', expected a device of this machine: cpu"),
+    ("device", None, "found None, expected a device of this machine: cpu"),
+    ("output_dir", 2024.5, "found 2024.5, expected a path"),
+    ("output_dir", "", "found '', expected a path"),
+    ("output_dir", True, "found True, expected a path"),
+    ("model_dir", ["a"], "found ['a'], expected a path"),
+    ("dataset_dir", "a\0b", "found 'a\\x00b', expected a path"),
+    ("own", 1.5, "found 1.5, expected a path, or a list, each a path, or None"),
+    ("experiment", None, "found None, expected a text"),
+    ("window_scales", 1.0, "found 1.0, expected a list of up to 16, each a number from 0.1 to 10; write [1.0]"),
+    ("window_scales", [1e9], "found [1000000000.0], expected a list of up to 16, each a number from 0.1 to 10"),
+    ("window_scales", [], "found [], expected a list of up to 16"),
+    ("scales", ["1"], "found ['1'], expected a list of up to 16"),
+    ("seed", -1, "found -1, expected a whole number from 0 to 4294967295"),
+    ("seed", 1.5, "found 1.5, expected a whole number from 0 to 4294967295"),
+    ("seed", "one", "found 'one', expected a whole number from 0"),
+    ("max_epochs", 0, "found 0, expected a whole number, 1 or more"),
+    ("max_epochs", "5", "found '5', expected a whole number, 1 or more, and no text"),
+    ("max_epochs", True, "found True, expected a whole number"),
+    ("max_epochs", {"train": 5}, "found {'train': 5}, expected a whole number"),
+    ("batch_size", 0, "found 0, expected a whole number, 1 or more"),
+    ("epoch_size", 0, "found 0, expected a whole number, 1 or more, or None"),
+    ("learning_rate", "abc", "found 'abc', expected a number above 0"),
+    ("learning_rate", "5e-4", "found '5e-4', expected a number above 0, and no text"),
+    ("learning_rate", 0, "found 0, expected a number above 0"),
+    ("weight_decay", float("nan"), "found nan, expected a number, 0 or more"),
+    ("holdout", 2, "found 2, expected a number from 0 to below 1"),
+    ("num_workers", -1, "found -1, expected a whole number from 0 to 256"),
+    ("overlap", 1.0, "found 1.0, expected a number from 0 to below 1"),
+    ("patience", 0, "found 0, expected a whole number, 1 or more"),
+    ("val_interval", 0, "found 0, expected a whole number, 1 or more"),
+    ("cache_num", -3, "found -3, expected a whole number, 0 or more"),
+    ("gallery", -1, "found -1, expected a whole number, 0 or more"),
+    ("flips", "maybe", "found 'maybe', expected True or False"),
+    ("layers", "stage4", "found 'stage4', expected a list, each a text"),
+    ("layer_weights", 0.5, "found 0.5, expected a list, each a number, 0 or more; write [0.5]"),
+    ("consensus", [1.0, "a"], "found [1.0, 'a'], expected a list, each a number, 0 or more, or None"),
+    ("output_format", "bmp", "found 'bmp', expected one of png, nii.gz, nrrd"),
+    ("section", "val", "found 'val', expected one of training, validation, test"),
+    ("gate_threshold", 1, "found 1, expected a number from 0 to below 1"),
+    ("gate_threshold", float("nan"), "found nan, expected a number from 0 to below 1"),
+    ("mpp", 0, "found 0, expected a number from 0.01 to 100 µm/px, or None"),
+    ("mpp", "x", "found 'x', expected a number from 0.01 to 100 µm/px, or None"),
+    ("cutmix", 2, "found 2, expected a number from 0 to 1"),
+    ("ema_epochs", -1, "found -1, expected a number, 0 or more"),
+    ("self_training", 3, "found 3, expected settings by their names: weight, start, full, prior, min_share"),
+    ("self_training#weight", 2, "found 2, expected a number from 0 to 1"),
+    ("stain", None, "found None, expected settings by their names: scale, shift, brightness"),
+    ("stain#scale", "a", "found 'a', expected a number from 0 to below 1"),
+    ("inference#window_scales", 2, "found 2, expected a list of up to 16"),
+    ("masker#context", 7, "found 7, expected a number from 0 to 1"),
+    ("masker#refinement#crf", "x", "found 'x', expected settings by their names: radius"),
+    ("masker#refinement#features", "stage1", "found 'stage1', expected a list, each a text; write [stage1]"),
+    ("network_def#dropout", "x", "found 'x', expected a number"),
+    ("loss", "mse", "found 'mse', expected a part, {'_target_': ...}, or an expression"),
+    ("handlers", 3, "found 3, expected a list; write [3]"),
+    ("stages", "train", "found 'train', expected a list, each a text; write [train]"),
+    ("num_train", 0, "found 0, expected a whole number, 1 or more"),
+    ("patch_size", 7, "found 7, expected a"),
+    ("patch_size", [7, 224], "found [7, 224], expected a"),
+    ("seconds_per_mm", -1, "found -1, expected a number above 0, or None"),
+    ("prepare", 3, "found 3, expected settings by their names, {name: value}"),
+    ("settings", ["train"], "found ['train'], expected settings by their names, {name: value}"),
+    ("overrides", "train", "found 'train', expected settings by their names, {name: value}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("id", "value", "says"), WRONG)
+def test_a_wrong_value_is_one_line_in_every_config_that_has_the_setting(id, value, says):
+    names = [n for n in _having(id.split("#")[0]) if id != "network_def#dropout" or n == "train_classifier"]
+    names = [n for n in names if not id.startswith("masker#ref") or n == "generate_pseudo_masks"]
+    names = [n for n in names if not id.startswith(("loss", "handlers")) or n in ("train", "evaluate")]
+    assert names
+    for name in names:
+        with pytest.raises(ValueError) as error:
+            _check(name, **{id: value})
+        assert str(error.value).startswith(f"{id}: {says}") and "\n" not in str(error.value)
+
+
+def test_a_number_may_be_wrong_in_itself_everywhere():
+    """No config lets pass what is no number where its own value is one, or a text where it has a list."""
+    for name in CHECKED:
+        for key, value in _merged([CONFIGS / f"{name}.yaml"]).items():
+            if isinstance(value, (int, float, list, dict)) and key not in ("_meta_", "imports", "run", "train", "validate"):
+                with pytest.raises(ValueError, match=f"{key}: found 'banana', expected "):
+                    _check(name, **{key: "banana"})
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "meant"),
+    [
+        ("train", {"output_dir": 2024, "experiment": 7, "model_dir": Path("m")}, {"output_dir": "2024", "experiment": "7", "model_dir": "m"}),
+        ("annotation_cost", {"output": 5}, {"output": "5"}),
+        ("generate_pseudo_masks", {"layers": [4, "b"]}, {"layers": ["4", "b"]}),
+        ("inference", {"device": "cpu"}, {"device": "$torch.device('cpu')"}),
+        ("pipeline", {"settings": None, "overrides": {"train": None}, "dataset": None}, {"settings": {}, "overrides#train": {}, "dataset": {}}),
+        ("inference", {"dataset_dir": ["a.png", "b.png"], "mpp": 1, "window_scales": (1, 2.5), "seed": 2**32 - 1}, {}),
+        ("train", {"learning_rate": 1, "epoch_size": 5, "keep": None, "layers": ["a"], "max_epochs": "$2", "layer_weights": ["$1", 2]}, {}),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_taken(name, overrides, meant):
+    assert _check(name, **overrides) == meant
+
+
+@pytest.mark.parametrize(
+    ("dataset", "says"),
+    [
+        ({"classes": "ab"}, "dataset#classes: found 'ab', expected a list of names"),
+        ({"mpp": "x"}, "dataset#mpp: found 'x', expected a number from 0.01 to 100 µm/px"),
+        ({"white_background": "some"}, "dataset#white_background: found 'some', expected True or False"),
+        ({"classes": ["a"], "palette": [[0, 0, 0.5]]}, "dataset#palette, colour 0: found"),
+        ({"classes": ["a"], "mask_values": {1: "b"}}, "dataset#mask_values, value 1: found 'b'"),
+        ([1], "dataset: found [1], expected settings by their names"),
+    ],
+)
+@pytest.mark.parametrize("name", ["prepare", "pipeline", "import_checkpoint"])
+def test_facts_are_checked_before_anything_is_read(name, dataset, says):
+    with pytest.raises(ValueError) as error:
+        _check(name, dataset=dataset)
+    assert str(error.value).startswith(says)
+    assert _check(name, dataset={"palette": [[0, 0, 0]], "mpp": "$1.0", "clases": ["a"]}) == {}  # by whoever takes them
+
+
+@pytest.mark.parametrize("name", ["pipeline", "demo"])
+@pytest.mark.parametrize("values", [3, "x", [1], True])
+def test_settings_of_a_stage_are_a_mapping(name, values):
+    with pytest.raises(ValueError) as error:
+        _check(name, overrides={"train": values})
+    assert (
+        str(error.value)
+        == f"overrides#train: found {values!r}, expected settings of the stage by their ids, {{'max_epochs': 20}}"
+    )
 
 
 def test_texts_that_only_look_like_words_of_json_are_left():

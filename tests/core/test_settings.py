@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.core.errors import root_cause
@@ -111,3 +112,69 @@ def test_overrides_that_lead_nowhere(id, message):
     with pytest.raises(ValueError) as error:
         checked_overrides("generate_pseudo_masks", config_files("generate_pseudo_masks"), {id: 1})
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("device", "says"),
+    [
+        ("cuda:99", "device: found 'cuda:99', expected a device of this machine: cpu"),
+        (
+            "$torch.device('cuda:99')",
+            "device: $torch.device('cuda:99'): found 'cuda:99', expected a device of this machine: cpu",
+        ),
+        ("$'cuda:' + str(@seed + 99)", "device: $'cuda:' + str(@seed + 99): found 'cuda:99', expected a device"),
+        ("$torch.device('banana')", "device: $torch.device('banana') cannot be evaluated: "),
+    ],
+)
+def test_a_device_that_is_not_there(probe, device, says):
+    """By text and by expression, in a workflow that runs and in overrides of one that is not opened yet."""
+    with pytest.raises(RuntimeError) as error:
+        _workflow(probe, device=device).run()
+    assert str(root_cause(error.value)).startswith(says)
+    with pytest.raises(ValueError) as error:
+        checked_overrides("train", config_files("train"), {"device": device})
+    assert str(error.value).startswith(says)
+
+
+def test_a_device_that_is_there_arrives_as_one(probe):
+    assert checked_overrides("train", config_files("train"), {"device": "cpu"}) == {"device": "$torch.device('cpu')"}
+    assert checked_overrides("train", config_files("train"), {"device": "$torch.device('cpu')"})["device"].startswith("$")
+    workflow = _workflow(probe, device="cpu", flips=True)
+    workflow.run()
+    assert workflow.parser.get_parsed_content("device") == torch.device("cpu")
+
+
+def test_a_folder_with_the_name_of_a_number(probe):
+    workflow = _workflow(probe, output_dir=2024, flips=True)
+    _, _, recorded = workflow.run()
+    assert recorded["output_dir"] == "2024" and workflow.parser.get_parsed_content("output_dir") == "2024"
+
+
+@pytest.mark.parametrize("own", [3.5, "a\0b", [1.5], True])
+def test_files_of_ones_own_are_paths(probe, own):
+    with pytest.raises(RuntimeError) as error:
+        _workflow(probe, own=own).run()
+    assert str(root_cause(error.value)).startswith(f"own: found {own!r}, expected a path, or a list, each a path")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("recipe.yaml", "[", "recipe.yaml: not readable as YAML: while parsing"),
+        ("recipe.yaml", "extends: 3", "recipe.yaml: found {'extends': 3}, expected 'extends: NAME'"),
+        ("recipe.yaml", "extends: [1]", "recipe.yaml: found {'extends': [1]}, expected 'extends: NAME'"),
+        ("recipe.yaml", "extends: 2024-13-45", "recipe.yaml: not readable as YAML: month must be in 1..12"),
+        ("train.yaml", "[1]", "train.yaml: expected settings by their names"),
+        ("train.yaml", "", "train.yaml: expected settings by their names"),
+        ("train.yaml", "no: 3", "train.yaml: expected settings by their names"),
+        ("train.yaml", "a: [", "train.yaml: not readable as YAML: while parsing"),
+        ("train.yaml", "a: " + "[" * 5000, "train.yaml: not readable as YAML: maximum recursion"),
+        ("train.yaml", "train: {1: 2}", "train#1: train has no setting '1'"),
+        ("train.yaml", "learning_rate: 5e-4", "learning_rate: found '5e-4', expected a number above 0, and no text"),
+    ],
+)
+def test_recipes_that_cannot_be_read(tmp_path, file, content, says):
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ValueError) as error:
+        checked_overrides("train", config_files("train", str(tmp_path)), {})
+    assert says in str(error.value) and "\n" not in str(error.value)

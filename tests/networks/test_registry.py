@@ -82,7 +82,7 @@ def tiny(**arguments):
         (tiny(num_classes=2, droput=0.5), r"has no argument \['droput'\]"),
         (tiny(), r"lacks the argument \['num_classes'\]"),
         (tiny(num_classes=2, layer="x"), "cannot be built from its arguments: TinyExtractor has no layer"),
-        (tiny(num_classes="many"), "cannot be built from its arguments"),
+        (tiny(num_classes="many"), "argument 'num_classes': found 'many', expected int"),
         ([], "expected a network as 'component' and 'arguments', found list"),
         ({"component": "TinyExtractor", "arguments": []}, "expected a mapping of arguments"),
         ({"component": ["TinyExtractor"], "arguments": {}}, "is no network"),
@@ -139,3 +139,31 @@ def test_networks_can_be_scripted_and_traced(name):
     network, image = NETWORKS[name]().eval(), torch.rand(2, 3, 64, 48)
     torch.testing.assert_close(torch.jit.script(network)(image), network(image))
     torch.testing.assert_close(torch.jit.trace(network, torch.rand(1, 3, 64, 64))(image), network(image))
+
+
+def test_a_description_cannot_ask_for_a_network_without_end():
+    """Not of more modules than any network has, whose making would take all day and all memory."""
+    content = definition(ResNet((1, 1, 1, 1), width=1 / 16))
+    content["arguments"]["blocks"] = [10**9, 1, 1, 1]
+    with pytest.raises(
+        ValueError, match=r"file: ResNet cannot be built from its arguments: it would have more than 10000 modules"
+    ):
+        build(content, "file")
+    build(definition(ResNet((3, 4, 23, 3), width=1 / 16)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("output_stride", "16", "int"),
+        ("output_stride", True, "int"),
+        ("pretrained", "no", "bool"),
+        ("pretrained", 1, "bool"),
+    ],
+)
+def test_arguments_are_of_their_parameters_types(key, value, expected):
+    content = definition(EfficientNetLite0(pretrained=False))
+    content["arguments"][key] = value
+    with pytest.raises(ValueError) as error:
+        build(content, "file")
+    assert str(error.value) == f"file: EfficientNetLite0: argument {key!r}: found {value!r}, expected {expected}"

@@ -19,6 +19,7 @@ import torch
 import yaml
 from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
+from scripts.core.errors import root_cause
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image, read_mask
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
@@ -139,6 +140,10 @@ def test_settings_of_a_dataset_reach_the_stages_and_overrides_win(unbroken, tiss
         ({"overrides": {"generate_pseudo_masks": {"maskr#context": 0.1}}}, "generate_pseudo_masks: maskr#context: generate_pseudo_masks.yaml has no setting 'maskr'; did you mean 'masker'?"),
         ({"overrides": {"train": {"compile": "maybe"}}, "stages": ["evaluate"]}, "train: compile: found 'maybe', expected True or False"),
         ({"overrides": {"trian": {}}}, f"stages, settings or overrides: found ['trian'], expected {list(STAGES)}; did you mean 'train'?"),
+        ({"overrides": {"train": 3}}, "settings or overrides: found {'train': 3}, expected {stage: {id: value}}"),
+        ({"overrides": {"train": {"max_epochs": 0}}}, "train: max_epochs: found 0, expected a whole number, 1 or more"),
+        ({"overrides": {"evaluate": {"section": "val"}}}, "evaluate: section: found 'val', expected one of training, validation, test"),
+        ({"prepare": {"layout": "luad", "patch_size": "x"}}, "prepare#patch_size: found 'x', expected a whole number from 8 to 4096 px, or a list of 2, each a whole number from 8 to 4096 px"),
         ({"stages": ["segment"]}, f"stages, settings or overrides: found ['segment'], expected {list(STAGES)}"),
         ({"prepare": {"layout": "luad", "strid": 8}}, "prepare has no setting 'strid'; did you mean 'stride'?"),
         ({"dataset": {**DEMO_FACTS.to_dict(), "white_backgroud": True}}, "dataset has no setting 'white_backgroud'; did you mean 'white_background'?"),
@@ -276,6 +281,22 @@ def test_stages_out_of_order_say_what_is_missing(tmp_path, unbroken, config, say
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 1 and says.replace(" ", "_") in done.stderr.replace(" ", "_")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"train": {"max_epoch": 1}}, "train: max_epoch: train.yaml has no setting 'max_epoch'; did you mean 'max_epochs'?"),
+        ({"trian": {}}, "did you mean 'train'?"),
+        ({"train": 3}, "overrides#train: found 3, expected settings of the stage by their ids"),
+        ({"train": {"batch_size": 0}}, "train: batch_size: found 0, expected a whole number, 1 or more"),
+    ],
+)
+def test_demo_finds_what_is_wrong_before_it_draws(tmp_path, overrides, says):
+    with pytest.raises(RuntimeError) as error:
+        _run("demo.yaml", output_dir=str(tmp_path / "demo"), num_train=16, patch_size=64, overrides=overrides)
+    assert says in str(root_cause(error.value))
+    assert not (tmp_path / "demo").exists()
 
 
 def test_demo_draws_trains_and_says_where_everything_is(tmp_path, capsys):

@@ -53,7 +53,23 @@ FAULTS = {
     "scales": ({"inference": {"flips": True, "window_scales": [0]}}, "expected flips .* and window_scales"),
     "flips": ({"inference": {"flips": "no", "window_scales": [1]}}, "expected flips"),
     "text": ({"network": "DeepLabV3Plus"}, "a network of None classes"),
-}
+    "no input": ({"input": "RGB"}, "found input 'RGB'"),
+    "no mean": ({"input": {"mean": [0.5, float("nan"), 0.5]}}, "input#mean: found .*, expected a list of 3, each a number"),
+    "no deviation": ({"input": {"std": [1, 1, 0]}}, "input#std: found .*, expected a list of 3, each a number above 0"),
+    "large windows": ({"dataset": {"classes": ["a", "b"], "patch_size": [2048, 32], "white_background": False}, "inference": {"flips": True, "window_scales": [1, 5]}}, "found windows of 2048 px times 5, expected at most 8192 px"),
+    "kind as a list": ({"kind": ["segmenter"]}, r"found kind \['segmenter'\]"),
+    "no facts": ({"dataset": ["a", "b"]}, "expected facts by their names"),
+    "many scales": ({"inference": {"flips": True, "window_scales": [1] * 17}}, "a list of up to 16, each a number from 0.1 to 10"),
+    **{f"scale {v}": ({"inference": {"flips": True, "window_scales": [v]}}, "expected flips .* and window_scales") for v in (1e9, float("inf"), float("nan"), "1", True, -1)},
+    **{
+        f"{key} {value!r}": ({"dataset": {"classes": ["a", "b"], "patch_size": [32, 32], "white_background": False, key: value}}, f"{key}.*found")
+        for key, value in [
+            ("patch_size", [1, 1]), ("patch_size", [100_000, 100_000]), ("patch_size", "224"), ("mpp", "x"), ("mpp", 0), ("mpp", float("nan")),
+            ("white_background", "no"), ("white_background", "yes"), ("white_background", 0), ("white_background", None),
+            ("classes", "ab"), ("classes", ["a", "a "]), ("palette", [[0, 0, float("nan")], [0, 0, 0]]), ("label_threshold", float("nan")),
+        ]
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -66,9 +82,9 @@ def test_malformed_descriptions_name_the_file(tmp_path, fault):
     assert str(error.value).startswith(str(path))
 
 
-@pytest.mark.parametrize("threshold", [None, 1.0, -0.1, "0.1", True])
+@pytest.mark.parametrize("threshold", [None, 1.0, -0.1, "0.1", True, float("nan"), float("inf")])
 def test_the_gate_needs_a_probability(threshold):
-    with pytest.raises(ValueError, match=r"expected a probability in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"gate_threshold, a probability: found .*, expected a number from 0 to below 1"):
         describe(TissueClassifier(TinyExtractor(), 2), "classifier", FACTS, (8, 8), gate_threshold=threshold)
 
 

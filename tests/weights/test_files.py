@@ -3,11 +3,16 @@ from __future__ import annotations
 import json
 import pickle
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
+from monai.bundle import ConfigWorkflow
+from scripts import BUNDLE_ROOT
 from scripts.core.digest import file_sha256
+from scripts.core.errors import root_cause
 from scripts.core.facts import DatasetFacts
+from scripts.data.datalist import write_datalist
 from scripts.weights.description import describe
 from scripts.weights.files import build_network, load_state, load_weights, save_weights
 from tiny import write_models
@@ -75,6 +80,35 @@ def test_weights_without_a_description_are_never_guessed(tmp_path):
         load_weights(folder / "model.pt", "segmenter")
 
 
+@pytest.mark.parametrize("config", ["generate_pseudo_masks", "evaluate", "inference"])
+def test_bare_weights_are_refused_by_every_config_that_reads_weights(tmp_path, config):
+    """Nobody's class names and window size are assumed."""
+    folder = write_models(tmp_path / "models", FACTS)
+    for name in ("classifier.json", "model.json", "metadata.json"):
+        (folder / name).unlink()
+    config_file = str(Path(BUNDLE_ROOT) / f"configs/{config}.yaml")
+    places = {"model_dir": str(folder), "output_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
+    write_datalist(tmp_path / "datalist.json", FACTS, {})
+    workflow = ConfigWorkflow(config_file, workflow_type=None, logging_file=False, progress=False, **places)
+    workflow.initialize()
+    with pytest.raises(RuntimeError) as error:
+        workflow.run()
+    message = str(root_cause(error.value))
+    assert message.startswith(f"{folder / 'classifier.pt'}: nothing says what these weights are, as classifier.json is not")
+
+
+@pytest.mark.parametrize("name", ["classifier.pt", "classifier.json"])
+def test_a_folder_in_the_place_of_a_file(tmp_path, name):
+    folder = write_models(tmp_path, FACTS)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    says = (
+        r"classifier\.pt: found a folder" if name.endswith("pt") else r"classifier\.pt: nothing says what these weights are"
+    )
+    with pytest.raises(ValueError, match=says):
+        load_weights(folder / "classifier.pt", "classifier")
+
+
 def test_one_kind_is_not_taken_for_the_other_and_classes_must_agree(tmp_path):
     folder = write_models(tmp_path, FACTS)
     with pytest.raises(ValueError, match=r"model\.json: describes a segmenter, expected a classifier"):
@@ -114,7 +148,7 @@ def test_a_described_network_of_another_shape(tmp_path):
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ({"weight": torch.zeros(2, 3)}, r"1 keys missing \['bias'\]"),
+        ({"weight": torch.zeros(2, 3)}, r"1 entries missing \['bias'\]"),
         ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "x": torch.zeros(1)}, r"1 unknown \['x'\]"),
         ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, r"found \(2, 4\), expected \(2, 3\)"),
         ({"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)}, r"not finite in 1 entries \['weight'\]"),

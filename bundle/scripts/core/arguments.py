@@ -7,6 +7,9 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from .kinds import SETTINGS
+from .ranges import shown
+
 __all__ = ["arguments", "is_switch", "nearest", "no_such", "passes_on", "to_switch"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -35,7 +38,7 @@ def to_switch(value: Any) -> bool:
         return bool(value)
     word = value.strip().lower() if isinstance(value, str) else None
     if word not in _WORDS:
-        raise ValueError(f"found {value!r}, expected True or False")
+        raise ValueError(f"found {shown(value)}, expected True or False")
     return _WORDS[word]
 
 
@@ -58,18 +61,19 @@ def arguments(
         taken: parameters that are no settings.
 
     Raises:
-        ValueError: a setting that the function does not have, the message names the nearest; a switch that is neither; or
-            no settings at all.
+        ValueError: a setting that the function does not have, the message names the nearest; a switch that is neither; a
+            value of another kind (see :data:`~.kinds.SETTINGS`, ``owner:name``); or no settings at all.
     """
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{owner}: found {settings!r}, expected settings by their names")
+        raise ValueError(f"{owner}: found {shown(settings)}, expected settings by their names")
     known = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name not in taken}
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in known:
             raise ValueError(no_such(key, owner, known))
+        kind = SETTINGS.get(f"{owner}:{key}")
         try:
-            found[key] = to_switch(value) if is_switch(known[key]) else value
+            found[key] = to_switch(value) if is_switch(known[key]) else value if kind is None else kind.fit(value)
         except ValueError as error:
             raise ValueError(f"{owner}#{key}: {error}") from error
     return found

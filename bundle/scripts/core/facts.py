@@ -206,6 +206,21 @@ def _mask_values(value: Any, classes: Sequence[str]) -> dict[int, str | None]:
     return dict(sorted(found.items()))
 
 
+def check_facts(content: Mapping[str, Any]) -> None:
+    """Check facts of which others may follow, such as classes that the columns of a table name.
+
+    Args:
+        content: some of the facts by their names; names that are no fact are left alone.
+
+    Raises:
+        ValueError: a value that does not fit; the message begins with the fact.
+    """
+    given = {k: v for k, v in content.items() if v is not None and k in DatasetFacts.__dataclass_fields__}
+    if "classes" not in given:  # what cannot be judged without them
+        given = {k: v for k, v in given.items() if k not in ("palette", "descriptions", "mask_values")}
+    DatasetFacts(**{"classes": ["any"], **given})
+
+
 def load_facts(*candidates: str | Path) -> DatasetFacts:
     """Read facts from the first of the files that exists.
 
@@ -226,7 +241,10 @@ def load_facts(*candidates: str | Path) -> DatasetFacts:
         if isinstance(section, dict):
             return DatasetFacts.from_dict(section, source=str(path), strict=True)
         return DatasetFacts.from_dict(content, source=str(path))
-    raise FileNotFoundError(f"no dataset facts: none of these exists: {', '.join(map(str, candidates))}")
+    raise FileNotFoundError(
+        f"no dataset facts: none of these exists: {', '.join(map(str, candidates))}; name a prepared dataset or a dataset "
+        "file"
+    )
 
 
 def _read(path: Path) -> Any:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .kinds import SETTINGS
+
 __all__ = ["load_own"]
 
 
@@ -24,10 +26,15 @@ def load_own(files: str | Sequence[str] | None) -> list[str]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no Python file, or a name that another module has; or one that cannot be imported, with the reason.
+        ValueError: neither a path nor a list of paths; no Python file, or a name that another module has; or one that cannot
+            be imported, with the reason.
     """
+    try:
+        files = SETTINGS["own"].fit(files or None)
+    except ValueError as error:
+        raise ValueError(f"own: {error}") from error
     names = []
-    for path in map(Path, [files] if isinstance(files, (str, Path)) else files or []):
+    for path in map(Path, [files] if isinstance(files, str) else files or []):
         if not path.is_file():
             raise FileNotFoundError(f"own: {path}: no such file")
         if path.suffix != ".py" or not path.stem.isidentifier():

@@ -62,15 +62,27 @@ class Number:
         low = self.low is None or (value > self.low if self.above else value >= self.low)
         return low and (self.high is None or (value < self.high if self.below else value <= self.high))
 
+    def fit(self, value: Any) -> Any:
+        """The value, if it is in the range.
+
+        Raises:
+            ValueError: it is not; the message says what was found and what is expected.
+        """
+        if value not in self:
+            hint = ", and no text" if isinstance(value, str) and _is_number(value) else ""
+            raise ValueError(f"found {shown(value)}, expected {self}{hint}")
+        return value
+
     def check(self, value: Any, where: str) -> Any:
         """The value, if it is in the range.
 
         Raises:
             ValueError: it is not; the message begins with ``where``.
         """
-        if value not in self:
-            raise ValueError(f"{where}: found {shown(value)}, expected {self}")
-        return value
+        try:
+            return self.fit(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
 
     def check_all(self, values: Any, where: str, count: int | None = None) -> tuple[Any, ...]:
         """The values of a list, if each is in the range.
@@ -88,6 +100,15 @@ class Number:
             number = "a list, each" if count is None else f"a list of {count}, each"
             raise ValueError(f"{where}: found {shown(values)}, expected {number} {self}")
         return tuple(values)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text looks like a number, as 1e-4 does, which YAML reads as a text for want of a point: 1.0e-4."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 PROBABILITY = Number(0, 1, below=True)

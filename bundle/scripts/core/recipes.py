@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from .paths import BUNDLE_ROOT
+from .ranges import shown
 
 __all__ = ["config_files", "known_recipes"]
 
@@ -45,11 +46,20 @@ def _recipe_folders(recipe: str | None, within: tuple[Path, ...] = ()) -> list[P
     if folder in within:
         raise ValueError(f"recipe: {folder} extends itself, by way of {[f.name for f in within]}")
     about = folder / "recipe.yaml"
-    content = yaml.safe_load(about.read_text(encoding="utf-8")) if about.is_file() else {"extends": []}
-    if not isinstance(content, dict) or set(content) != {"extends"}:
-        raise ValueError(f"{about}: found {content}, expected 'extends: NAME' or 'extends: [NAMES]' and nothing else")
-    extended = [content["extends"]] if isinstance(content["extends"], str) else content["extends"]
     folders: list[Path] = []
-    for name in extended:
+    for name in _extended(about) if about.is_file() else []:
         folders += [f for f in _recipe_folders(name, (*within, folder)) if f not in folders]
     return [*folders, folder]
+
+
+def _extended(about: Path) -> list[str]:
+    """The recipes that a ``recipe.yaml`` names."""
+    try:
+        content = yaml.safe_load(about.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{about}: not readable as YAML: {' '.join(str(error).split())}") from error
+    names = content["extends"] if isinstance(content, dict) and set(content) == {"extends"} else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{about}: found {shown(content)}, expected 'extends: NAME' or 'extends: [NAMES]' and nothing else")
+    return names

@@ -7,18 +7,24 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
+import yaml
+from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.utils import ID_SEP_KEY
 
 from .arguments import no_such
-from .config_check import checked
+from .config_check import checked, shipped
+from .config_parts import is_expression
+from .devices import checked_device
+from .errors import root_cause
 from .own import load_own
+from .ranges import shown
 
 __all__ = ["check_settings", "checked_overrides", "plain", "running_config", "scalars"]
 
 
 def check_settings(name: str) -> None:
-    """Check the configuration that a MONAI workflow is running, and put its switches right: the first entry of its ``run``.
+    """Check the configuration that a MONAI workflow is running, and put right what is spelt otherwise than it is meant: the
+    first entry of its ``run``.
 
     Files of one's own (``own``) are imported before.
 
@@ -26,14 +32,16 @@ def check_settings(name: str) -> None:
         name: name of the config file in ``configs`` that the configuration starts from.
 
     Raises:
-        ValueError: see :func:`checked`.
+        ValueError: see :func:`checked`; or a device that is not there.
     """
     parser = _running_parser()
     if parser is None:
         return
     load_own(parser.config.get("own"))  # what is checked may name its classes
     files, resolver = _config_files(parser), parser.ref_resolver
-    for id, value in checked(parser.config, name, ConfigParser.load_config_files(files) if files else None).items():
+    meant = checked(parser.config, name, ConfigParser.load_config_files(files) if files else None)
+    _check_device(parser.config, name)
+    for id, value in meant.items():
         *above, last = path = id.split("#")
         ids = [ID_SEP_KEY.join(path[: depth + 1]) for depth in range(len(path))]
         if any(i in resolver.resolved_content for i in ids):
@@ -41,11 +49,14 @@ def check_settings(name: str) -> None:
         # setting an item of the parser would make it forget what it is evaluating
         holder = parser[ID_SEP_KEY.join(above)]
         holder[last if isinstance(holder, dict) else int(last)] = value
-        resolver.items[ids[-1]].update_config(value)
+        if is_expression(value):
+            resolver.items[ids[-1]] = ConfigExpression(value, ids[-1], globals=parser.globals)
+        else:
+            resolver.items[ids[-1]].update_config(value)
 
 
 def checked_overrides(name: str, files: Sequence[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides of a workflow that is not opened yet, with all its switches as ``True`` or ``False``.
+    """Overrides of a workflow that is not opened yet, with all that is spelt otherwise than it is meant put right.
 
     Args:
         name: name of the config file in ``configs`` that the configuration starts from.
@@ -53,15 +64,37 @@ def checked_overrides(name: str, files: Sequence[str], overrides: Mapping[str, A
         overrides: values by their ids.
 
     Raises:
-        ValueError: an id that leads nowhere; or see :func:`checked`.
+        ValueError: a config file that is no YAML; an id that leads nowhere; or see :func:`checked`.
     """
-    parser = ConfigParser(ConfigParser.load_config_files(files))
+    try:
+        parser = ConfigParser(ConfigParser.load_config_files(files))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # YAML's names the file, over several lines
+        raise ValueError(f"{', '.join(files)}: not readable as YAML: {' '.join(str(error).split())}") from error
+    except (AttributeError, TypeError) as error:  # MONAI's, which takes a mapping for granted
+        raise ValueError(f"{', '.join(files)}: expected settings by their names, 'name: value'") from error
     for id, value in overrides.items():
         try:
             parser[id] = deepcopy(value)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError(_nowhere(parser.config, id, f"{name}.yaml")) from error
-    return {**overrides, **checked(parser.config, name, ConfigParser.load_config_files(files))}
+    meant = checked(parser.config, name, ConfigParser.load_config_files(files))
+    _check_device(parser.config, name)
+    return {**overrides, **meant}
+
+
+def _check_device(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a device that is not there, named by an expression other than the shipped one, which asks what is there."""
+    expression = config.get("device")
+    if not is_expression(expression) or expression == shipped(f"{name}.yaml").get("device"):
+        return
+    try:
+        device = ConfigParser(dict(config)).get_parsed_content("device")
+    except Exception as error:  # whatever the expression raises
+        raise ValueError(f"device: {expression} cannot be evaluated: {root_cause(error)}") from error
+    try:
+        checked_device(device)
+    except ValueError as error:
+        raise ValueError(f"device: {expression}: {error}") from error
 
 
 def running_config() -> dict[str, Any]:
@@ -133,5 +166,5 @@ def _nowhere(config: Any, id: str, owner: str) -> str:
                 return f"{id}: {place} has the parts 0 to {len(config) - 1}, found {key!r}"
             config = config[int(key)]
         else:
-            return f"{id}: {place} is {config!r}, which has no part {key!r}"
+            return f"{id}: {place} is {shown(config)}, which has no part {key!r}"
     return f"{id}: nothing that can be set"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 __all__ = ["build", "definition", "register", "registered"]
 
@@ -17,6 +18,9 @@ _Network = TypeVar("_Network", bound=type[nn.Module])
 _NETWORKS: dict[str, type[nn.Module]] = {}
 _REBUILT: dict[str, Mapping[str, Any]] = {}
 _NESTED = 8  # networks within networks
+# annotations, as texts, that say what a value must be
+_KINDS = {"bool": bool, "int": int, "float": (int, float), "str": str}
+_MODULES = 10_000  # of a network; ResNet-101 has 345
 
 
 def register(**rebuilt: Any) -> Callable[[_Network], _Network]:
@@ -97,16 +101,32 @@ def build(content: Any, source: str = "definition") -> nn.Module:
 
     Raises:
         ValueError: a component that is not registered, an argument that it does not have or needs and is not given, or a
-            value of another type than numbers, texts, booleans and lists of them.
+            value of another type than its parameter's, or than numbers, texts, booleans and lists of them; or arguments that
+            no network can be built from, or one of more than 10,000 modules.
     """
     _check(content, source, 0)
     state = torch.get_rng_state()  # whoever asks for weights has random numbers of their own
+    bound = register_module_module_registration_hook(_Bound())
     try:
         return _build(content)
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{source}: {content['component']} cannot be built from its arguments: {error}") from error
+    except Exception as error:  # a constructor may raise anything over arguments that it was not made for
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{source}: {content['component']} cannot be built from its arguments: {reason}") from error
     finally:
+        bound.remove()
         torch.set_rng_state(state)
+
+
+class _Bound:
+    """Hook that ends the building of a network that would never come to an end."""
+
+    def __init__(self) -> None:
+        self.modules = 0
+
+    def __call__(self, *_: Any) -> None:
+        self.modules += 1
+        if self.modules > _MODULES:
+            raise ValueError(f"it would have more than {_MODULES} modules")
 
 
 def _build(content: Mapping[str, Any]) -> nn.Module:
@@ -137,6 +157,10 @@ def _check(content: Any, source: str, depth: int) -> None:
             _check(value, f"{source}: {name}: {key}", depth + 1)
         else:
             _plain(value, f"{source}: {name}: argument {key!r}")
+            kind = _KINDS.get(str(parameters[key].annotation))
+            if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+                expected = parameters[key].annotation
+                raise ValueError(f"{source}: {name}: argument {key!r}: found {value!r:.80}, expected {expected}")
 
 
 def _plain(value: Any, where: str) -> Any:

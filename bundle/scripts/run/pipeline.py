@@ -14,6 +14,7 @@ from monai.bundle import ConfigWorkflow
 from ..core.arguments import arguments, nearest
 from ..core.facts import DATALIST_NAME, DatasetFacts, load_facts
 from ..core.own import load_own
+from ..core.ranges import shown
 from ..core.recipes import config_files
 from ..core.settings import checked_overrides
 from ..data.check import assert_sound
@@ -139,9 +140,12 @@ def checked_stages(
         stages: stages to check beside those that have overrides.
 
     Raises:
-        ValueError: an unknown stage, the message names the nearest; an unknown recipe; or a setting that a stage does not
-            have.
+        ValueError: an unknown stage, the message names the nearest; an unknown recipe; a setting that a stage does not have,
+            or a value that it cannot have; or no settings of stages.
     """
+    for layer in layers:
+        if not isinstance(layer, Mapping) or not all(isinstance(values, Mapping) for values in layer.values()):
+            raise ValueError(f"settings or overrides: found {shown(layer)}, expected {{stage: {{id: value}}}}")
     names = {*stages, *(name for layer in layers for name in layer)}
     if unknown := sorted(names - set(STAGES)):
         near = nearest(unknown[0], STAGES)

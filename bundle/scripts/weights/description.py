@@ -14,6 +14,7 @@ from torch import nn
 from ..core.environment import environment
 from ..core.facts import DatasetFacts
 from ..core.paths import BUNDLE_ROOT
+from ..core.ranges import PROBABILITY, WINDOW_SCALE, Number, shown
 from ..networks.registry import definition
 
 __all__ = ["FILES", "Description", "describe", "described_files", "description_path", "read_description"]
@@ -22,6 +23,9 @@ __all__ = ["FILES", "Description", "describe", "described_files", "description_p
 FILES = {"classifier": "classifier.pt", "segmenter": "model.pt"}
 _FORMAT = 1
 _MAX_BYTES = 2**20
+_MAX_SCALES = 16
+_MAX_WINDOW = 8192  # px
+_NORMALISATION = {"mean": Number(), "std": Number(0, above=True)}
 # file beside the weights of version 0.4 and before
 _FACTS_NAME = "classes.json"
 
@@ -38,7 +42,8 @@ class Description:
         recipe: name of the recipe.
         sha256: of the file of weights, in hexadecimal.
         gate_threshold: of a classifier: classes that it gives at most this probability, in [0, 1), are gated.
-        inference: of a segmenter: ``flips`` and ``window_scales`` that its predictions are averaged over.
+        inference: of a segmenter: ``flips`` and ``window_scales`` (up to 16, each 0.1 to 10) that its predictions are
+            averaged over.
         scores: validation scores of the epoch that was kept.
         content: everything that the file holds.
     """
@@ -113,8 +118,11 @@ def existing(weights: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: they are not.
+        ValueError: a folder has their name.
     """
     weights = Path(weights)
+    if weights.is_dir():
+        raise ValueError(f"{weights}: found a folder, expected a file of weights")
     if not weights.is_file():
         raise FileNotFoundError(f"no weights at {weights}: train first, or name a folder that holds {weights.name}")
     return weights
@@ -154,7 +162,9 @@ def read_description(weights: str | Path, kind: str | None = None) -> Descriptio
         raise ValueError(f"{path}: found {path.stat().st_size} bytes, expected a description of at most {_MAX_BYTES}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ValueError(f"{path}: not readable as JSON: lists and mappings within each other without end") from error
+    except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON: {error}") from error
     result = _checked(content, str(path))
     if kind is not None and result.kind != kind:
@@ -178,15 +188,15 @@ def _undescribed(weights: Path) -> ValueError:
 def _checked(content: Any, source: str) -> Description:
     needed = ("format", "kind", "network", "dataset", "recipe", "sha256")
     if not isinstance(content, dict) or any(content.get(key) is None for key in needed):
-        found = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{source}: expected a description with {list(needed)}, found {found}")
+        found = shown(sorted(content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{source}: expected a description with {', '.join(needed)}, found {found}")
     if content["format"] != _FORMAT:
-        raise ValueError(f"{source}: found format {content['format']!r}, this version reads {_FORMAT}")
+        raise ValueError(f"{source}: found format {shown(content['format'])}, this version reads {_FORMAT}")
     kind, recipe, digest = content["kind"], content["recipe"], content["sha256"]
-    if kind not in FILES or not isinstance(recipe, str):
-        raise ValueError(f"{source}: found kind {kind!r} and recipe {recipe!r}, expected {sorted(FILES)} and a name")
+    if kind not in list(FILES) or not isinstance(recipe, str):
+        raise ValueError(f"{source}: found kind {shown(kind)} and recipe {shown(recipe)}, expected {list(FILES)} and a name")
     if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise ValueError(f"{source}: found sha256 {digest!r:.80}, expected 64 hexadecimal digits")
+        raise ValueError(f"{source}: found sha256 {shown(digest)}, expected 64 hexadecimal digits")
     facts = DatasetFacts.from_dict(content["dataset"], source)
     if facts.patch_size is None:
         raise ValueError(f"{source}: the dataset lacks patch_size, (height, width) in px")
@@ -194,15 +204,31 @@ def _checked(content: Any, source: str) -> Description:
     outputs = arguments.get("num_classes") if isinstance(arguments, dict) else None
     if outputs != facts.num_classes:
         raise ValueError(
-            f"{source}: a network of {outputs} classes for the {facts.num_classes} classes {list(facts.classes)}"
+            f"{source}: a network of {shown(outputs)} classes for the {facts.num_classes} classes "
+            f"{shown(list(facts.classes))}"
         )
+    white = content["dataset"].get("white_background")
+    if not isinstance(white, bool):  # a program wrote this file: what is spelt otherwise was changed since
+        raise ValueError(f"{source}: dataset#white_background: found {shown(white)}, expected true or false")
     threshold, inference = content.get("gate_threshold"), content.get("inference")
-    if kind == "classifier" and not (_number(threshold) and 0 <= threshold < 1):
-        raise ValueError(f"{source}: found gate_threshold {threshold!r}, expected a probability in [0, 1)")
-    if kind == "segmenter" and not _fits(inference):
+    if kind == "classifier":
+        PROBABILITY.check(threshold, f"{source}: gate_threshold, a probability")
+    elif not _fits(inference):
         raise ValueError(
-            f"{source}: found inference {inference!r}, expected flips (true or false) and window_scales (positive numbers)"
+            f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
+            f"to {_MAX_SCALES}, each {WINDOW_SCALE}"
         )
+    elif max(facts.patch_size) * max(inference["window_scales"]) > _MAX_WINDOW:
+        raise ValueError(
+            f"{source}: found windows of {max(facts.patch_size)} px times {max(inference['window_scales'])}, expected at "
+            f"most {_MAX_WINDOW} px"
+        )
+    given = content.get("input")
+    if given is not None and not isinstance(given, dict):
+        raise ValueError(f"{source}: found input {shown(given)}, expected channels, range and normalisation by their names")
+    for key, range_ in _NORMALISATION.items():
+        if given and key in given:
+            range_.check_all(given[key], f"{source}: input#{key}", 3)
     scores = content.get("scores")
     return Description(
         kind=kind,
@@ -217,14 +243,9 @@ def _checked(content: Any, source: str) -> Description:
     )
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _fits(inference: Any) -> bool:
     if not isinstance(inference, dict) or set(inference) != {"flips", "window_scales"}:
         return False
     flips, scales = inference["flips"], inference["window_scales"]
-    return (
-        isinstance(flips, bool) and isinstance(scales, list) and bool(scales) and all(_number(s) and s > 0 for s in scales)
-    )
+    listed = isinstance(scales, list) and 1 <= len(scales) <= _MAX_SCALES
+    return isinstance(flips, bool) and listed and all(scale in WINDOW_SCALE for scale in scales)

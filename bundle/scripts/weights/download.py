@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import string
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import unquote, urlparse
@@ -17,6 +19,7 @@ __all__ = ["weights_file"]
 
 # torch's convention: "resnet101-63fe2227.pth" begins to hash like that
 _HASH_IN_NAME = re.compile(r"-([a-f0-9]{8,64})\.[A-Za-z.]+$")
+_TIMEOUT = 60  # seconds
 
 
 def weights_file(source: str | os.PathLike, sha256: str | None = None, cache: str | Path | None = None) -> Path:
@@ -31,7 +34,7 @@ def weights_file(source: str | os.PathLike, sha256: str | None = None, cache: st
 
     Raises:
         FileNotFoundError: no such file.
-        OSError: the address cannot be reached.
+        OSError: the address cannot be reached, or says nothing for a minute.
         ValueError: no hash for an address, or the file has another one; nothing is kept of such a download.
     """
     source = os.fspath(source)
@@ -56,12 +59,17 @@ def weights_file(source: str | os.PathLike, sha256: str | None = None, cache: st
     if path.is_file():
         _check(path, sha256, f"{path}, kept from an earlier download of {source},")
         return path
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)  # torch waits for ever
     try:
         torch.hub.download_url_to_file(source, str(path), hash_prefix=sha256.lower())
     except RuntimeError as error:  # torch's word for another hash
         raise ValueError(f"{source}: {error}") from error
-    except URLError as error:
-        raise OSError(f"{source}: cannot be downloaded ({error.reason})") from error
+    except (OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, URLError) else str(error) or type(error).__name__
+        raise OSError(f"{source}: cannot be downloaded ({reason}); download it by hand and name its path") from error
+    finally:
+        socket.setdefaulttimeout(before)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..core.facts import DatasetFacts
 from ..networks.registry import build
 from .description import Description, description_path, existing, read_description
 from .metadata import model_metadata
+from .states import fitting, read_checkpoint, tensors
 
 __all__ = ["Weights", "build_network", "load_state", "load_weights", "save_weights", "write_description"]
 
@@ -118,7 +118,10 @@ def load_weights(
             f"{description.sha256[:12]}...; copy both files from one place"
         )
     if facts is not None and facts.classes != description.facts.classes:
-        raise ValueError(f"{path}: found classes {list(description.facts.classes)}, expected {list(facts.classes)}")
+        raise ValueError(
+            f"{path}: found classes {list(description.facts.classes)}, expected {list(facts.classes)} of the dataset; name "
+            "the weights that were trained on it"
+        )
     network = build_network(path, kind) if network is None else network
     return Weights(load_state(network, path).eval(), description)
 
@@ -133,33 +136,12 @@ def load_state(network: nn.Module, path: str | Path) -> nn.Module:
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a state dict, one of another network, or values that are not finite; the message names the file and
-            the keys.
+            the entries.
     """
     path = existing(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: not a file of weights, or a damaged one ({reason})") from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ValueError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
     own = network.state_dict()
-    missing, surplus = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    shapes = [
-        f"{k}: found {tuple(state[k].shape)}, expected {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
-    ]
-    if missing or surplus or shapes:
-        raise ValueError(
-            f"{path} does not fit {type(network).__name__}: {len(missing)} keys missing {missing[:3]}, "
-            f"{len(surplus)} unknown {surplus[:3]}, {len(shapes)} of another shape {shapes[:3]}"
-        )
-    # what is not finite in a network without weights means something there
-    bad = [k for k, value in state.items() if not value.isfinite().all() and own[k].isfinite().all()]
-    if bad:
-        raise ValueError(f"{path}: values that are not finite in {len(bad)} entries {bad[:3]}")
-    network.load_state_dict(state)
+    state = tensors(read_checkpoint(path), path)
+    network.load_state_dict(fitting(state, own, path, f"does not fit {type(network).__name__}", needed=own))
     return network
 
 

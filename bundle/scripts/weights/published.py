@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from .description import FILES, describe
 from .download import weights_file
 from .files import save_weights
 from .mxnet_params import read_mxnet_params
+from .states import fitting, read_checkpoint, tensors
 from .untrained import untrained_network
 
 __all__ = ["KINDS", "convert_checkpoints", "initialise", "load_published"]
@@ -57,32 +57,21 @@ def load_published(network: nn.Module, path: str | Path, kind: str) -> nn.Module
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: unknown kind; a file that is truncated, holds more than tensors, or has missing, surplus or wrongly
-            shaped entries. The network is then as it was.
+        ValueError: unknown kind; a file that is truncated, holds more than tensors, or has entries that are missing,
+            unknown, not finite, or of another shape or type. The network is then as it was.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {sorted(KINDS)}, found {kind!r}")
     path = Path(path)
     read, rename, kept = KINDS[kind]
-    state = {new: value for name, value in read(path).items() if (new := rename(name)) is not None}
+    given = [(rename(name), value) for name, value in read(path).items()]
+    state = {name: value for name, value in given if name is not None}
+    if len(state) < sum(name is not None for name, _ in given):
+        raise ValueError(f"{path} is no {kind} checkpoint for this network: two of its entries are the same one")
     own = network.state_dict()
-    expected = {name for name in own if not kept(name)}
-    counters = {name for name in expected if name.endswith("num_batches_tracked")}
-    missing, surplus = sorted(expected - counters - set(state)), sorted(set(state) - set(own))
-    shapes = [
-        f"{name}: found {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in sorted(set(own) & set(state))
-        if state[name].shape != own[name].shape
-    ]
-    if missing or surplus or shapes:
-        raise ValueError(
-            f"{path} is no {kind} checkpoint for this network: {len(missing)} entries missing {missing[:3]}, "
-            f"{len(surplus)} unknown {surplus[:3]}, {len(shapes)} of another shape {shapes[:3]}"
-        )
-    bad = [name for name, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
-    if bad:
-        raise ValueError(f"{path}: values that are not finite in {bad[:3]}")
-    network.load_state_dict({**own, **state})
+    needed = {name for name in own if not kept(name) and not name.endswith("num_batches_tracked")}
+    found = fitting(state, own, path, f"is no {kind} checkpoint for this network", needed)
+    network.load_state_dict({**own, **found})
     return network
 
 
@@ -142,39 +131,25 @@ def initialise(network: nn.Module, source: str | Path | None, kind: str, sha256:
     return load_published(network, weights_file(source, sha256), kind)
 
 
-def _read_torch(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
-            reason = "it holds more than tensors, and running its code is refused"
-        raise ValueError(f"{path}: not a readable file of weights ({reason})") from error
-
-
-def _tensors(state: Any, path: Path) -> dict[str, torch.Tensor]:
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ValueError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
-    # networks trained on several GPUs put a prefix before every name
-    return {name.removeprefix("module."): value for name, value in state.items()}
+def _unprefixed(state: Any, path: Path) -> dict[str, torch.Tensor]:
+    """Networks trained on several GPUs put a prefix before every name."""
+    return {name.removeprefix("module."): value for name, value in tensors(state, path).items()}
 
 
 def _plain(path: Path) -> dict[str, torch.Tensor]:
-    return _tensors(_read_torch(path), path)
+    return _unprefixed(read_checkpoint(path), path)
 
 
 def _wrapped(path: Path) -> dict[str, torch.Tensor]:
-    content = _read_torch(path)
+    content = read_checkpoint(path)
     if not isinstance(content, Mapping) or "state_dict" not in content:
-        found = sorted(content)[:3] if isinstance(content, Mapping) else type(content).__name__
+        found = sorted(map(str, content))[:3] if isinstance(content, Mapping) else type(content).__name__
         raise ValueError(f"{path}: expected a checkpoint with 'state_dict', found {found}")
-    return _tensors(content["state_dict"], path)
+    return _unprefixed(content["state_dict"], path)
 
 
 def _mxnet(path: Path) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(array).float() for name, array in read_mxnet_params(path).items()}
+    return {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
 
 
 def _classifier_name(name: str) -> str:
