@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
         files[table.name] = table
     elif layout == "datalist":
         said = said or "white_background" in load_datalist(listed)
-        if not listed.is_relative_to(target):  # else it is what is made
+        if not Path(os.path.realpath(listed)).is_relative_to(os.path.realpath(target)):  # else it is what is made
             files[listed.name] = listed
     elif (own := layout_file(layout)) is not None:
         files[own.name] = own
@@ -90,5 +91,14 @@ def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(paths: list[Path], base: Path) -> dict[str, Path]:
-    """Files by their names relative to a folder, those outside by their whole paths."""
-    return {(p.relative_to(base) if p.is_relative_to(base) else p.absolute()).as_posix(): p for p in paths}
+    """Files by their names relative to a folder, links followed or not; those outside by their whole paths."""
+    found = {}
+    for path in paths:
+        for plain in (os.path.abspath, os.path.realpath):
+            if Path(plain(path)).is_relative_to(plain(base)):
+                name = Path(plain(path)).relative_to(plain(base))
+                break
+        else:
+            name = Path(os.path.abspath(path))
+        found[name.as_posix()] = path
+    return found
