@@ -47,7 +47,7 @@ def discard_unfinished(path: str | Path) -> None:
 
 def _prefix(path: Path) -> str:
     """Names of temporary files tell what they were to become, however long its name."""
-    return f"{_PREFIX}{hashlib.sha256(path.name.encode()).hexdigest()[:12]}-"
+    return f"{_PREFIX}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -85,8 +85,8 @@ def read_geometry(path: str | Path) -> Geometry:
     """Pixel size and place of an image, as far as its file states them.
 
     Spacings of NIfTI, NRRD and MetaImage are mm unless the file names another unit. TIFF: OME-XML, ImageJ's unit, Aperio's
-    ``MPP``, else the resolution in px per cm or inch; PNG, JPEG, BMP: the density. A stated size is believed between 0.01 and
-    100 µm/px (so that a spacing of 0 or 1 mm, which means that nobody set it, is not), a resolution or density up to 10 µm/px.
+    ``MPP``, else the resolution in px per cm or inch; PNG, JPEG, BMP: the density. A stated size is believed from 0.01 to
+    100 µm/px (so that a spacing of 0 or 1 mm, which nobody has set, is not), a resolution or density up to 10 µm/px.
 
     Args:
         path: an image file. One that cannot be read states nothing: who reads its pixels says what is wrong.

@@ -44,8 +44,8 @@ def write_mask(
         mask: ``(H, W)`` class indices in 0..255.
         facts: palette; ``facts.white_value`` is shown white.
         mpp: pixel size in µm/px, square or (y, x), of a label map without ``geometry``; that of the facts by default.
-        geometry: pixel size and place of the image, which the label map gets: it then lies on its image, in every format that
-            holds a place. PNG holds the pixel size.
+        geometry: pixel size and place of the image, which the label map gets: it then lies on its image in every format
+            that holds a place. PNG holds the pixel size.
 
     Raises:
         ValueError: another suffix, a mask of another shape, or a value above ``facts.white_value``.
