@@ -8,35 +8,47 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.images import IMAGE_SUFFIXES, suffix
+from ..core.image_files import image_files
+from ..core.images import suffix
 
 __all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_rois"]
 
 
-def find_rois(source: str | Path, image_folder: str = "images", mask_folder: str = "masks") -> dict[str, tuple[Path, Path]]:
+def find_rois(
+    source: str | Path, image_folder: str = "images", mask_folder: str = "masks"
+) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Pair images with masks of the same stem.
 
     Returns:
-        ``{stem: (image, mask)}``, sorted.
+        ``{stem: (image, mask)}``, sorted, and a message for each file that could not be looked at.
 
     Raises:
         FileNotFoundError: a folder is absent or empty.
-        ValueError: an image without mask or a mask without image.
+        ValueError: an image without mask, a mask without image, or two of one stem.
     """
     files: dict[str, dict[str, Path]] = {}
+    faults: list[str] = []
     for folder in (image_folder, mask_folder):
         path = Path(source) / folder
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no such folder; expected {image_folder}/ and {mask_folder}/ in {source}")
-        found = sorted(p for p in path.iterdir() if p.is_file() and suffix(p) in IMAGE_SUFFIXES)
-        files[folder] = {p.name[: -len(suffix(p))]: p for p in found}
+        found, unseen = image_files(path)
+        files[folder] = {}
+        for file in found:
+            other = files[folder].setdefault(file.name[: -len(suffix(file))], file)
+            if other != file:
+                raise ValueError(f"{path}: found {other.name} and {file.name}, expected one file of a name")
+        faults += unseen
     images, masks = files[image_folder], files[mask_folder]
     if not images:
         raise FileNotFoundError(f"{Path(source) / image_folder}: no image found")
     alone = sorted(set(images) ^ set(masks))
     if alone:
-        raise ValueError(f"{source}: {len(alone)} images without mask or masks without image: {alone[:5]}")
-    return {stem: (images[stem], masks[stem]) for stem in sorted(images)}
+        message = f"{source}: {len(alone)} images without mask or masks without image: {alone[:5]}"
+        if not faults:
+            raise ValueError(message)
+        faults.append(message)
+    return {stem: (images[stem], masks[stem]) for stem in sorted(set(images) & set(masks))}, faults
 
 
 def rescale(image: np.ndarray, mask: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
