@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from scripts.core.names import printable, unique_names
+from scripts.core.names import unique_names
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,8 @@ def test_names_are_as_long_as_it_takes(paths, names):
 
 def test_bytes_that_are_not_utf8_are_written_out():
     name = b"caf\xe9 \xc3\xa9.png".decode("utf-8", "surrogateescape")
-    assert printable(name) == "caf%E9 é.png" and printable("\ud800x") == "%00x"
-    assert unique_names([f"a/{name}"]) == ["caf%E9 é"]
-    assert unique_names([f"a/{name}", "b/caf%E9 é.png"]) == ["a_caf%E9 é_png", "b_caf%E9 é_png"]
+    assert unique_names([f"a/{name}"]) == [r"caf\xe9 é"]
+    assert unique_names([f"a/{name}", r"b/caf\xe9 é.png"]) == [r"a_caf\xe9 é_png", r"b_caf\xe9 é_png"]
 
 
 def test_names_leave_room_for_an_ending():

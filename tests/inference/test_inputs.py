@@ -66,19 +66,33 @@ def _datalist(folder, entries, mpp=None):
 @pytest.mark.parametrize("common", [None, 1.0])
 def test_a_datalist_says_pixel_sizes_and_has_paths_relative_to_itself(tmp_path, common):
     _files(tmp_path, "in/a.png", "in/sub/b.png", "in/c.png")
-    entries = [{"image": "a.png", "mpp": 0.5}, {"image": "sub/b.png", "mpp": [0.25, 0.5]}, {"image": "c.png"}]
+    entries = [{"image": "a.png", "mpp": 0.5}, {"image": "sub/b.png", "mpp": 0.25}, {"image": "c.png"}]
     path = _datalist(tmp_path / "in", [*entries, entries[0], {"image": "gone.png"}], common)
     inputs = inference_inputs(path, tmp_path / "out")
     assert [Path(e["image"]).name for e in inputs.entries] == ["a.png", "b.png", "c.png"]
-    assert [e["entry"].get("mpp") for e in inputs.entries] == [(0.5, 0.5), (0.25, 0.5), common and (common, common)]
+    assert [e["entry"].get("mpp") for e in inputs.entries] == [(0.5, 0.5), (0.25, 0.25), common and (common, common)]
     assert len(inputs.faults) == 1 and "gone.png: no such file" in inputs.faults[0]
 
 
 @pytest.mark.parametrize("mpp", [0, "x", [1], 1000])
 def test_absurd_pixel_sizes_of_a_datalist_are_refused(tmp_path, mpp):
     _files(tmp_path, "a.png")
-    with pytest.raises(ValueError, match=r"datalist\.json: mpp of .*a\.png.*0\.01 to 100"):
+    with pytest.raises(ValueError, match=r"datalist\.json.*a\.png.*mpp.*0\.01 to 100"):
         inference_inputs(_datalist(tmp_path, [{"image": "a.png", "mpp": mpp}]), tmp_path / "out")
+
+
+def test_a_table_says_pixel_sizes_and_has_paths_relative_to_itself(tmp_path):
+    _files(tmp_path, "in/a.png", "in/sub/b.png", "c.png")
+    table = tmp_path / "in/list.csv"
+    table.write_text("Image;mpp;stain\na.png;0,5;HE\nsub/b.png;;HE\n../c.png;1;\ngone.png;1;\n", encoding="utf-16")
+    inputs = inference_inputs(table, tmp_path / "out")
+    assert [Path(e["image"]).name for e in inputs.entries] == ["a.png", "b.png", "c.png"]
+    assert [e["entry"].get("mpp") for e in inputs.entries] == [(0.5, 0.5), None, (1.0, 1.0)]
+    assert len(inputs.faults) == 1 and "gone.png: no such file" in inputs.faults[0]
+    for cell in ("0", "x", "1000"):
+        table.write_text(f"image,mpp\na.png,{cell}\n")
+        with pytest.raises(ValueError, match=r"list\.csv, line 2, column mpp.*0\.01 to 100"):
+            inference_inputs(table, tmp_path / "out")
 
 
 def test_an_image_that_is_listed_twice_counts_once(tmp_path):
@@ -126,14 +140,17 @@ def test_names_that_are_not_utf8(tmp_path):
         pytest.skip("the file system takes no such name")
     (tmp_path / os.fsdecode(b"gone\xe9.png")).symlink_to("nowhere")
     inputs = inference_inputs(tmp_path, tmp_path / "out")
-    assert [e["entry"]["name"] for e in inputs.entries] == ["caf%E9"] and inputs.entries[0]["image"] == str(tmp_path / name)
-    assert "gone%E9.png" in inputs.faults[0]
+    assert [e["entry"]["name"] for e in inputs.entries] == [r"caf\xe9"] and inputs.entries[0]["image"] == str(
+        tmp_path / name
+    )
+    assert r"gone\xe9.png" in inputs.faults[0]
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("gone", "no such file or folder"), ("notes.txt", "expected a folder"), ("", "no image")]
+    ("name", "says"),
+    [("gone", "no such file or folder"), ("notes.md", "expected a folder"), ("notes.txt", "found header"), ("", "no image")],
 )
 def test_nothing_to_segment(tmp_path, name, says):
-    _files(tmp_path, "in/notes.txt")
+    _files(tmp_path, "in/notes.txt", "in/notes.md")
     with pytest.raises((FileNotFoundError, ValueError), match=says):
         inference_inputs(tmp_path / "in" / name, tmp_path / "out")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +14,17 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
-from .images import NIBABEL_SUFFIXES, suffix
+from .images import image_header, suffix
+from .paths import shown
 from .ranges import MPP, Number
 
 __all__ = ["Geometry", "as_mpp", "read_geometry", "shown_mpp"]
 
-_ITK = (".mha", ".mhd", ".nrrd")
-_TIFF = (".tif", ".tiff")
+_PILLOW = {"PNG": PngImageFile, "JPEG": JpegImageFile, "BMP": BmpImageFile}
 # A number of dots per inch is rarely a pixel size: 72 and 96 are screens', 300 to 2,400 printers' and scanners' (85 to 10.6
 # µm). What is finer was written by a microscope's program.
 _DENSITY = Number(MPP.low, 10, unit=MPP.unit)
@@ -91,19 +95,17 @@ def read_geometry(path: str | Path) -> Geometry:
     Args:
         path: an image file. One that cannot be read states nothing: who reads its pixels says what is wrong.
     """
-    kind = suffix(path)
     try:
-        if kind in NIBABEL_SUFFIXES:
+        header = image_header(path)
+        if header.format == "NIfTI":
             return _nifti(path)
-        if kind in _ITK:
+        if header.format in ("NRRD", "MetaImage"):
             affine, unit = _itk(path)
-            return Geometry(_of_spacing(affine, _nrrd_unit(path) if kind == ".nrrd" else unit), affine)
-        if kind in _TIFF:
-            mpp = _tiff(path)
-            return Geometry(mpp, None if mpp else _itk(path)[0])
-        with Image.open(path) as image:
-            x, y = image.info.get("dpi", (0, 0))
-            return Geometry(_believed(25400 / y, 25400 / x, _DENSITY) if x and y else None)
+            return Geometry(_of_spacing(affine, _nrrd_unit(path) if header.format == "NRRD" else unit), affine)
+        mpp = _tiff(path) if header.format == "TIFF" else _pillow(path, header.format)
+        if header.orientation > 1:  # what is stated is of the picture as stored, which is read upright
+            return Geometry(mpp[::-1] if mpp and header.orientation >= 5 else mpp)
+        return Geometry(mpp, _itk(path)[0] if header.format == "TIFF" and mpp is None else None)
     except Exception:  # parsers of metadata raise everything on damaged files
         return Geometry()
 
@@ -117,13 +119,24 @@ def _of_spacing(affine: np.ndarray, unit: str = "mm") -> tuple[float, float] | N
     return _believed(y, x)
 
 
+def _pillow(path: str | Path, kind: str) -> tuple[float, float] | None:
+    with open(path, "rb") as file, _PILLOW[kind](file) as image:  # Image.open has a bound on pixels of its own
+        x, y = image.info.get("dpi", (0, 0))
+        return _believed(25400 / y, 25400 / x, _DENSITY) if x and y else None
+
+
 def _itk(path: str | Path) -> tuple[np.ndarray, str]:
     """Affine as ITK sees it, of two or three dimensions, and the name of its unit."""
     import itk
 
-    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
+    with tempfile.TemporaryDirectory() as folder:
+        name = str(path)
+        if shown(name) != name:  # ITK takes no name that is not UTF-8
+            name = os.path.join(folder, f"x{suffix(path)}")
+            os.symlink(os.path.abspath(path), name)
+        header = itk.ImageIOFactory.CreateImageIO(name, itk.CommonEnums.IOFileMode_ReadMode)
+        header.SetFileName(name)
+        header.ReadImageInformation()
     count = min(3, header.GetNumberOfDimensions())
     affine = np.eye(count + 1)
     for axis in range(count):

@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 from ..core.atomic import write_json, write_text
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_image, write_mask
-from ..core.names import printable
+from ..core.paths import shown
 from ..core.pictures import class_areas, overlay
 from .pixel_size import PixelSize, Scaling
 from .predict import label_map
@@ -75,11 +75,11 @@ class SavePredictions:
         columns = (batch["entry"], batch["fault"], batch["scaling"], output["image"], output["pred"])
         for entry, fault, scaling, pixels, pred in zip(*columns, strict=True):
             if fault:
-                self.faults.append(printable(fault))
+                self.faults.append(shown(fault))
                 self._skipped.add(entry["name"])  # a result of what the file was before is none of what it is
                 logger.error("skipped %s", self.faults[-1])
                 continue
-            self.pixel_size.tell(scaling, printable(entry["image"]))
+            self.pixel_size.tell(scaling, shown(entry["image"]))
             try:
                 self._write(entry, scaling, pixels, pred)
             except OSError as error:
@@ -95,7 +95,7 @@ class SavePredictions:
         write_mask(f"{target}_mask.{self.output_format}", mask, self.facts, geometry=scaling.geometry)
         write_image(f"{target}_overlay.png", overlay(image, mask, self.facts, alpha=self.alpha), mpp)
         content = {
-            "image": printable(entry["image"]),
+            "image": shown(entry["image"]),
             "mpp": mpp,
             "mpp_from": scaling.source or None,
             "resampled_to": scaling.size,

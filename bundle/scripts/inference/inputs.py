@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,9 @@ from ..core.facts import load_facts
 from ..core.geometry import as_mpp
 from ..core.image_files import image_files
 from ..core.images import IMAGE_SUFFIXES, suffix
-from ..core.names import printable
+from ..core.paths import shown
 from ..data.datalist import read_datalist
+from ..data.tables import read_table
 from .results import AREAS, Results, made_from
 
 __all__ = ["Inputs", "inference_inputs"]
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 # files by which a folder is known as one that a stage has written, and ends of the pictures beside an image's areas
 _RECORDS = ("stage.json", "fingerprint.txt")
 _PICTURES = ("_mask", "_overlay")
+_TABLES = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fin
     """Find the images to segment.
 
     Args:
-        source: a folder (searched with its subfolders), an image, a ``datalist.json`` (its test section), or a list of
-            images. Of a folder, what earlier runs have written is left out.
+        source: a folder (searched with its subfolders), an image, a ``datalist.json`` (its test section), a table with
+            columns ``image`` (relative to it) and ``mpp``, or a list of images. What earlier runs have written into a folder
+            is left out.
         folder: output folder; an image whose result is there is left out, so that a run can be continued, unless it is of
             another ``fingerprint``, or the file or its listed pixel size has changed since.
         fingerprint: identifies networks and settings, as :class:`SavePredictions` has it.
@@ -61,7 +65,7 @@ def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fin
     faults += [f"{file}: no such file" for file in listed if file not in there]
     if not there:
         found = f"; {faults[0]}" if faults else f", expected files {', '.join(IMAGE_SUFFIXES)}"
-        raise FileNotFoundError(printable(f"{source}: found no image to segment{found}"))
+        raise FileNotFoundError(shown(f"{source}: found no image to segment{found}"))
     results = Results(folder)
     finished = {row["made_from"] for row in results.of(fingerprint).values()}
     entries = []
@@ -69,7 +73,7 @@ def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fin
         entry = {"image": str(file), "name": name, **({} if mpp is None else {"mpp": mpp})}
         if made_from(entry) not in finished:
             entries.append({"image": str(file), "entry": entry})
-    return Inputs(entries, [printable(fault) for fault in faults])
+    return Inputs(entries, [shown(fault) for fault in faults])
 
 
 def _listed(
@@ -84,17 +88,36 @@ def _listed(
         is_written = cache(_is_written)
         images = [f for f in files if not _is_result(f, path, is_written)]
         if len(images) < len(files):
-            logger.info("%s: %d files that earlier runs wrote are left out", printable(path), len(files) - len(images))
+            logger.info("%s: %d files that earlier runs wrote are left out", shown(path), len(files) - len(images))
         return dict.fromkeys(images), faults
     if path.suffix == ".json":
         rows = read_datalist(path, "test", require=("image",))
         common = load_facts(path).mpp
         return _once((Path(row["image"]), _listed_mpp(row, common, path)) for row in rows), []
     if not path.is_file():
-        raise FileNotFoundError(printable(f"{path}: no such file or folder, expected images to segment"))
+        raise FileNotFoundError(shown(f"{path}: no such file or folder, expected images to segment"))
+    if suffix(path) in _TABLES:
+        return _once(_tabled(path)), []
     if suffix(path) not in IMAGE_SUFFIXES:
-        raise ValueError(printable(f"{path}: expected a folder, a datalist.json or an image ({', '.join(IMAGE_SUFFIXES)})"))
+        raise ValueError(
+            shown(f"{path}: expected a folder, a datalist.json, a table (.csv) or an image ({', '.join(IMAGE_SUFFIXES)})")
+        )
     return {path: None}, []
+
+
+def _tabled(path: Path) -> Iterator[tuple[Path, tuple[float, float] | None]]:
+    """Files and pixel sizes of a table's columns ``image`` and ``mpp``; other columns may be there."""
+    table = read_table(path, "image")
+    columns = [name.lower() for name in table.columns]
+    for line, cells in table.rows:
+        row = dict(zip(columns, cells, strict=True))
+        where = f"{path}, line {line}"
+        if not row["image"]:
+            raise ValueError(f"{where}: names no image")
+        size: Any = row.get("mpp") or None
+        with suppress(AttributeError, ValueError):
+            size = float(size.replace(",", "."))
+        yield path.parent / row["image"], None if size is None else as_mpp(size, f"{where}, column mpp")
 
 
 def _listed_mpp(row: Mapping[str, Any], common: float | None, path: Path) -> tuple[float, float] | None:
@@ -112,7 +135,7 @@ def _once(files: Iterable[tuple[Path, tuple[float, float] | None]]) -> dict[Path
     for file, mpp in files:
         first = found.setdefault(os.path.realpath(file), (file, mpp))
         if first[1] != mpp:
-            raise ValueError(printable(f"{file}: is listed twice, with mpp {first[1]} and {mpp}"))
+            raise ValueError(shown(f"{file}: is listed twice, with mpp {first[1]} and {mpp}"))
     return dict(found.values())
 
 

@@ -15,9 +15,8 @@ from ..core.errors import root_cause
 from ..core.facts import DatasetFacts
 from ..core.geometry import Geometry, read_geometry
 from ..core.images import read_image
-from ..core.names import printable
 from ..core.own import load_own
-from ..core.paths import BUNDLE_ROOT
+from ..core.paths import BUNDLE_ROOT, shown
 from ..core.pictures import class_areas, overlay
 from ..pseudo_masks.hierarchical_masker import make_masker
 from .pixel_size import PixelSize
@@ -119,7 +118,7 @@ class TissueModel:
                 model was loaded with ``resample=False``.
         """
         pixels, is_file = _pixels(image), not isinstance(image, np.ndarray)
-        geometry, where = (read_geometry(image), printable(image)) if is_file else (Geometry(), "image")
+        geometry, where = (read_geometry(image), shown(image)) if is_file else (Geometry(), "image")
         pixel_size = self._pixel_size if mpp is None else replace(self._pixel_size, mpp=mpp)
         scaling = pixel_size.of(pixels.shape[:2], geometry, where=where)
         pixel_size.tell(scaling, where)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.names import printable, unique_names
+from ..core.names import unique_names
+from ..core.paths import shown
 
 __all__ = ["Results", "made_from"]
 
@@ -81,7 +82,7 @@ class Results:
 
 
 def _place(file: str | Path) -> str:
-    return printable(os.path.abspath(file))
+    return shown(os.path.abspath(file))
 
 
 def _image(row: Mapping[str, Any]) -> str:
