@@ -111,7 +111,9 @@ def read_geometry(path: str | Path) -> Geometry:
 
 
 def _believed(y: float, x: float, limits: Number = MPP) -> tuple[float, float] | None:
-    return (float(y), float(x)) if y in limits and x in limits else None
+    # headers hold no more digits than single precision has
+    y, x = (float(f"{v:.6g}") for v in (y, x))
+    return (y, x) if y in limits and x in limits else None
 
 
 def _of_spacing(affine: np.ndarray, unit: str = "mm") -> tuple[float, float] | None:

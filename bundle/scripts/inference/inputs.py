@@ -73,6 +73,8 @@ def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fin
         entry = {"image": str(file), "name": name, **({} if mpp is None else {"mpp": mpp})}
         if made_from(entry) not in finished:
             entries.append({"image": str(file), "entry": entry})
+    if len(entries) < len(there):
+        logger.info("%d of %d images have been segmented before", len(there) - len(entries), len(there))
     return Inputs(entries, [shown(fault) for fault in faults])
 
 
