@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DEFLATE_RATIO", "ImageHeader", "Refused", "check_data_size", "colour_channels"]
+__all__ = ["DEFLATE_RATIO", "JPEG_RATIO", "ImageHeader", "Refused", "check_data_size", "colour_channels"]
 
 #: Most bytes that one byte of a deflate stream can stand for.
 DEFLATE_RATIO = 1032
+#: Most pixels that one byte of JPEG can stand for: a block of 64 takes a bit or more.
+JPEG_RATIO = 512
 
 
 class Refused(ValueError):

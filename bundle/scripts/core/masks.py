@@ -76,5 +76,5 @@ def _accept(header: ImageHeader) -> None:
             f"found a mask in {header.format} with JPEG compression, which changes values; "
             "expected a format that keeps them: export it anew as PNG, from where it was drawn"
         )
-    if header.colours == 3:
+    if header.colours == 3 or (header.alpha and header.bits > 8):
         raise Refused(f"found {header.content}, expected a palette or grey values, one per pixel, that are the class")

@@ -7,6 +7,7 @@ than this bundle's and common to the whole process.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -17,12 +18,13 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from .image_header import DEFLATE_RATIO, ImageHeader, Refused, check_data_size
+from .image_header import DEFLATE_RATIO, JPEG_RATIO, ImageHeader, Refused, check_data_size
 
 __all__ = ["bmp_header", "deep_rgb", "jpeg_header", "pillow_samples", "png_header"]
 
 _FILES = {"PNG": PngImageFile, "JPEG": JpegImageFile, "BMP": BmpImageFile}
 _ORIENTATION = 0x0112
+_PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL")
 _U1, _U2 = np.dtype(np.uint8), np.dtype(np.uint16)
 # colour type of a PNG: colours and alpha
 _PNG_COLOURS = {0: (1, ""), 2: (3, ""), 3: (1, ""), 4: (1, "straight"), 6: (3, "straight")}
@@ -73,7 +75,7 @@ def jpeg_header(file: BinaryIO, size: int) -> ImageHeader:
         if image.mode not in ("L", "RGB"):
             raise Refused(f"found {image.mode} colours, expected grey or RGB: save it as RGB")
         width, height = image.size
-        check_data_size(width * height, size, 512)  # a block of 64 px takes a bit or more
+        check_data_size(width * height, size, JPEG_RATIO)
         return ImageHeader(
             "JPEG", height, width, len(image.getbands()), _U1, 8, orientation=_orientation(image.getexif()), lossy=True
         )
@@ -112,10 +114,21 @@ def bmp_header(file: BinaryIO, size: int) -> ImageHeader:
 
 
 def pillow_samples(file: BinaryIO, header: ImageHeader) -> np.ndarray:
-    """Samples of a PNG, JPEG or BMP file as stored: ``(H, W)`` or ``(H, W, channels)`` of the header's type."""
+    """Samples of a PNG, JPEG or BMP file as stored: ``(H, W)`` or ``(H, W, channels)`` of the header's type.
+
+    Raises:
+        Refused: a PNG's checksums do not fit, which Pillow does not look at.
+    """
+
+    def opened() -> ImageFile:
+        file.seek(0)
+        return _FILES[header.format](file)
+
+    if header.format == "PNG":
+        _check_chunks(file)
     if header.dtype == _U2 and header.colours == 3:
-        return deep_rgb(lambda: PngImageFile(file), "big")
-    with _FILES[header.format](file) as image:
+        return deep_rgb(opened, "big")
+    with opened() as image:
         image.load()
         samples = np.asarray(image)
     if header.format == "PNG" and header.bits in (2, 4) and header.palette is None:
@@ -151,12 +164,21 @@ def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL") and length < 2**20:
+        if kind in _PNG_CHUNKS and length < 2**20:
             chunks.setdefault(kind, file.read(length))
             file.seek(4, 1)
         else:
             file.seek(length + 4, 1)
     return chunks
+
+
+def _check_chunks(file: BinaryIO) -> None:
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        found, checksum = zlib.crc32(file.read(length), zlib.crc32(kind)), file.read(4)
+        if kind in (*_PNG_CHUNKS, b"IDAT") and checksum != struct.pack(">I", found):
+            raise Refused(f"truncated or damaged: the checksum of its part {kind.decode()} does not fit")
 
 
 def _palette(data: bytes, order: str) -> np.ndarray:

@@ -20,14 +20,16 @@ import tifffile
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .image_header import DEFLATE_RATIO, ImageHeader, Refused, check_data_size
+from .image_header import DEFLATE_RATIO, JPEG_RATIO, ImageHeader, Refused, check_data_size
 from .pillow_files import deep_rgb
 
 __all__ = ["tiff_header", "tiff_samples"]
 
-_NONE, _JPEG, _PACKBITS, _DEFLATE = 1, 7, 32773, (8, 32946)
+_NONE, _LZW, _JPEG, _PACKBITS, _DEFLATE = 1, 5, 7, 32773, (8, 32946)
 #: Codecs that keep every value: none, CCITT, LZW, Deflate, PackBits, LZMA, Zstandard.
-_LOSSLESS = (_NONE, 2, 3, 4, 5, *_DEFLATE, 32771, _PACKBITS, 34925, 50000)
+_LOSSLESS = (_NONE, 2, 3, 4, _LZW, *_DEFLATE, 32771, _PACKBITS, 34925, 50000)
+# most bytes that one compressed byte can stand for
+_RATIOS = {_LZW: 4096, _JPEG: 3 * JPEG_RATIO, _PACKBITS: 64, **dict.fromkeys(_DEFLATE, DEFLATE_RATIO)}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
 _ALPHA = {1: "premultiplied", 2: "straight"}
@@ -84,7 +86,8 @@ def tiff_samples(file: BinaryIO, header: ImageHeader) -> np.ndarray:
         Refused: a codec that decodes this type of samples in no library, or damaged data.
     """
     compression, planar = header.detail
-    if compression in (_NONE, *_DEFLATE) or (compression == _PACKBITS and header.dtype != np.uint8):
+    few = header.bits in (2, 4)  # to a sample: tifffile unpacks them with a further package only
+    if (compression in (_NONE, *_DEFLATE) and not few) or (compression == _PACKBITS and header.dtype != np.uint8):
         with _first_page(file) as page:
             if compression in _DEFLATE:
                 _check_inflated(page)
@@ -109,8 +112,8 @@ def _by_pillow(file: BinaryIO, header: ImageHeader, planar: int) -> np.ndarray:
         file.seek(0)
         image = _Codecs(file)
         image._size = (header.width, header.height)  # as stored
-        (tile,) = image.tile
         if header.alpha == "premultiplied":  # which Pillow would divide, and round
+            (tile,) = image.tile
             image.tile = [tile._replace(args=(tile.args[0].replace("a", "A"), *tile.args[1:]))]
         return image
 
@@ -199,8 +202,8 @@ def _check_segments(page: tifffile.TiffPage, size: int) -> None:
     for offset, count, high in zip(offsets, counts, rows * planes, strict=True):
         if offset < 8 or count < 1 or offset + count > size or (uncompressed and count < row * high):
             raise Refused("truncated or damaged: a strip or tile is not in the file, or not whole")
-    if int(page.compression) in _DEFLATE:
-        check_data_size(row * sum(rows) * planes, sum(counts), DEFLATE_RATIO)
+    if int(page.compression) in _RATIOS:
+        check_data_size(row * sum(rows) * planes, sum(counts), _RATIOS[int(page.compression)])
 
 
 def _check_inflated(page: tifffile.TiffPage) -> None:
