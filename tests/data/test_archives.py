@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import struct
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
+from scripts.core.image_writers import write_image
 from scripts.data.archives import discard_unpacking, is_archive, unpack
+from scripts.data.prepare import prepare
 
 
 def _zip(path, members):
@@ -166,6 +170,18 @@ def test_a_tar_whose_header_lies(tmp_path, header, says, packed):
     assert [p.name for p in tmp_path.iterdir()] == ["a.tar"]
 
 
+def test_checksums_of_gzip_count(tmp_path):
+    """Of the content too, which a tar has none for."""
+    content = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes().hex()
+    path = _tar(tmp_path / "a.tar.gz", {"x": content})
+    whole = path.read_bytes()
+    for position in (len(whole) // 2, len(whole) - 6, len(whole) - 2):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(ValueError, match=r"a\.tar\.gz: damaged archive"):
+            unpack(path, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
 def test_another_archive_of_the_same_name_is_unpacked_anew(tmp_path):
     archive = _zip(tmp_path / "a.zip", {"x": "1", "only": ""})
     unpack(archive, tmp_path / "out")
@@ -204,3 +220,14 @@ def test_bounds_and_damage_leave_nothing(tmp_path):
     with pytest.raises(ValueError, match="damaged"):
         unpack(archive, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_litter_goes_at_the_next_start_of_a_preparation(tmp_path):
+    """Also where nothing is unpacked any more."""
+    for k in range(2):
+        write_image(tmp_path / f"raw/p{k}[1 0].png", np.full((16, 16, 3), k, np.uint8))
+    shutil.make_archive(str(tmp_path / "raw"), "zip", tmp_path / "raw")
+    for _ in range(2):
+        (tmp_path / ".set-source-unpacking-ab12" / "deep").mkdir(parents=True)
+        prepare(tmp_path / "raw.zip", tmp_path / "set", {"classes": ["a", "b"]}, "patches", progress=False)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["raw", "raw.zip", "set", "set-source"]

@@ -4,7 +4,8 @@ import logging
 
 import numpy as np
 import pytest
-from scripts.core.image_writers import write_image
+from scripts.core.facts import DatasetFacts
+from scripts.core.image_writers import write_image, write_mask
 from scripts.data.datalist import read_datalist
 from scripts.data.groups import compiled
 from scripts.data.prepare import prepare
@@ -63,7 +64,7 @@ def test_a_pattern_goes_before_all(tmp_path, pattern):
         ("(", r"prepare#group: found '\(', expected a regular expression"),
         (7, "expected a regular expression"),
         ("(a)(b)", r"has 2 groups; name the one that tells the slide: \(\?P<group>"),
-        (r"(case\d)_", r"finds nothing in 2 of 6 patches, the first is other0_0\[0 1\]\.png"),
+        (r"(case\d)_", r"finds nothing in 2 of 6 training patches, the first is other0_0\[0 1\]\.png"),
         ("()", "finds nothing in 6 of 6"),
     ],
 )
@@ -125,7 +126,7 @@ def test_what_cannot_be_told_is_said(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     _prepare(tmp_path / "a", _patches(tmp_path / "a/raw", [f"img_{i}" for i in range(6)]))
     assert "6 training patches of 6 groups, by names" in caplog.text
-    assert "tell no slide or case, each patch is a group of its own" in caplog.text
+    assert "tell no slide or case, each is a group of its own" in caplog.text
     assert "give a column 'group', a subfolder for each slide or case, or --prepare" in caplog.text
     caplog.clear()
     sections = _prepare(tmp_path / "b", _patches(tmp_path / "b/raw", [f"case1_x{i}0_y0" for i in range(6)]))
@@ -139,4 +140,24 @@ def test_groups_in_several_sections_are_said(tmp_path, caplog, other, warned):
     for section, name in (("val", "s3-1-1"), ("test", f"{other}-1-1")):
         write_image(source.parent / section / "img" / f"{name}.png", GREY)
     _prepare(tmp_path, source.parent)
-    assert ("1 groups stand both in training and in test (s1)" in caplog.text) is warned
+    assert ("groups that stand both in training and in test: 1 (s1)" in caplog.text) is warned
+
+
+@pytest.mark.parametrize("group", [None, r"_(\w)$"])
+def test_regions_of_a_case_are_on_one_side(tmp_path, group):
+    """Patches are still counted in px of their own region."""
+    for case in range(6):
+        for letter in "ab":
+            name, mask = f"case{case}_roi{letter == 'b':d}_{letter}", np.full((16, 24), case % 2)
+            write_image(tmp_path / f"raw/images/{name}.png", np.full((16, 24, 3), 90, np.uint8))
+            write_mask(tmp_path / f"raw/masks/{name}.png", mask, DatasetFacts(classes=("a", "b")))
+    if group:
+        with pytest.raises(ValueError, match=r"prepare#group: 'x' finds nothing in 12 of 12 regions"):
+            _prepare(tmp_path, tmp_path / "raw", layout="rois", patch_size=16, group="x")
+        sections = _prepare(tmp_path, tmp_path / "raw", layout="rois", patch_size=16, group=group)
+        assert _groups(sections["training"]) == {"a", "b"}  # too few to hold one out
+    else:
+        sections = _prepare(tmp_path, tmp_path / "raw", layout="rois", patch_size=16)
+        held = [_groups(sections[name]) for name in ("training", "validation", "test")]
+        assert held[0] | held[1] | held[2] == {f"case{i}" for i in range(6)} and sum(map(len, held)) == 6
+    assert all(e["name"].startswith(e["region"] + "-") and e["position"][0] == 0 for e in sections["training"])

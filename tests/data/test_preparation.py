@@ -218,7 +218,7 @@ def test_a_set_of_version_0_5_is_taken_over_and_known_by_content_from_then_on(pa
     _as_version_0_5(patches, tmp_path / "set", settings)
     assert _prepare(patches, tmp_path / "set").stat().st_mtime_ns == stamp
     _keep_stamp(patches / "labels.csv", lambda p: p.write_text(TABLE.replace("p0.png,0,1", "p0.png,1,1")))
-    with pytest.raises(FileExistsError, match="labels.csv"):
+    with pytest.raises(FileExistsError, match=r"labels\.csv"):
         _prepare(patches, tmp_path / "set")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 import os
-
 import signal
 import subprocess
 import sys
@@ -187,7 +186,6 @@ def test_the_set_of_before_stays_until_the_new_one_is_whole(tmp_path, monkeypatc
     assert {Path(e["image"]).name for e in read_datalist(tmp_path / "set", "training")} == {
         p.name for p in (tmp_path / "set/train").iterdir()
     }
-
 
 
 def test_regions_are_not_written_over_a_folder_of_ones_own(tmp_path):

@@ -141,6 +141,21 @@ def test_a_known_mismatch_is_an_error_where_nothing_is_resampled(infer, tmp_path
         infer(tmp_path / "in", tmp_path / "out", mpp=0)
 
 
+def test_images_of_more_bits_by_their_range(infer, models, tmp_path):
+    write_image(tmp_path / "in/a.png", PIXELS)
+    tifffile.imwrite(tmp_path / "in/deep.tif", PIXELS.astype(np.uint16) * 16, photometric="rgb")
+    with pytest.raises(SystemExit, match=r"deep\.tif.*16 bits.*value_range"):
+        infer(tmp_path / "in", tmp_path / "out")
+    folder = infer(tmp_path / "in", tmp_path / "out", value_range=[0, 4080])
+    label_map = read_mask(folder / "a_mask.png")
+    assert np.array_equal(read_mask(folder / "deep_mask.png"), label_map)
+    model = load_model(models, gated=False, value_range=[0, 4080])
+    assert np.array_equal(model.segment(tmp_path / "in/deep.tif").label_map, label_map)
+    for wrong in ([1, 0], "x", [0]):
+        with pytest.raises(ValueError, match="value_range"):
+            load_model(models, gated=False, value_range=wrong)
+
+
 def test_results_inside_the_folder_of_images_are_not_segmented(infer, tmp_path):
     source = tmp_path / "in"
     write_image(source / "a.png", PIXELS)

@@ -127,7 +127,7 @@ def _reading(archive: Path) -> Iterator[None]:
     except Exception as error:  # of zipfile, tarfile, zlib, lzma, struct, ...
         if isinstance(error, ValueError) and str(error).startswith(f"{archive}: "):
             raise
-        raise ValueError(f"{archive}: damaged archive ({error or type(error).__name__})") from error
+        raise ValueError(f"{archive}: damaged archive ({str(error)[:200] or type(error).__name__})") from error
 
 
 @contextmanager
@@ -164,6 +164,8 @@ def _tar_members(archive: Path, source: tarfile.TarFile) -> Iterator[_Member]:
     source.fileobj.seek(source.offset)
     if source.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # a bad header ends tarfile's list in silence
         raise tarfile.ReadError(f"no header and no end at byte {source.offset}")
+    if len(source.fileobj.read(_MAX_READ)) == _MAX_READ:  # to the end, where gzip compares its checksum
+        raise tarfile.ReadError(f"more than {_MAX_READ} bytes behind its end")
 
 
 class _Bounded:

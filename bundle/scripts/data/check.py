@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..core.atomic import write_json, write_text
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
-from .datalist import SECTIONS
+from .datalist import SECTIONS, is_text
 from .entry_checks import EntryChecks, Fault
 from .white_choice import sample
 
@@ -103,6 +103,9 @@ def _examine(dataset_dir: Path, progress: bool) -> tuple[list[Fault], list[str]]
             found = f"no {section} entry with {facts.classes[k]!r}"
             checks.add("class never present", path, found, "at least one", severity)
     _check_strays(listed, path.parent, checks)
+    if facts.mask_values:
+        found = "mask_values, so that its masks hold no class indices yet"
+        checks.add("mask values", path, found, "a dataset made of it by prepare.yaml with layout 'datalist'")
     for found, expected in checks.shares.suspicions(facts):
         checks.add("mask values", path, found, expected, "warning")
     if content.get("white_background") is None:
@@ -120,8 +123,9 @@ def _check_strays(listed: Mapping[str, Any], base: Path, checks: EntryChecks) ->
     for entries in listed.values():
         for entry in entries if isinstance(entries, list) else []:
             for key in named:
-                if isinstance(entry, dict) and isinstance(entry.get(key), str):
-                    named[key].add((base / entry[key]).absolute())
+                for name in (key, f"raw_{key}"):
+                    if isinstance(entry, dict) and isinstance(entry.get(name), str):
+                        named[key].add((base / entry[name]).absolute())
     for key, kind, expected in (
         ("mask", "mask without image", "an image of the same name in the datalist"),
         ("image", "image not in the datalist", "an entry, with its mask or label"),
@@ -133,7 +137,9 @@ def _check_strays(listed: Mapping[str, Any], base: Path, checks: EntryChecks) ->
             except (OSError, ValueError):
                 continue  # the files that should be in it are missing, and said to be
             for path in found:
-                if path.absolute() not in others:
+                if not is_text(path):
+                    checks.add(kind, path, "a name that is not UTF-8", "one that a datalist can hold", "warning")
+                elif path.absolute() not in others:
                     checks.add(kind, path, "a file that no entry names", expected)
             for message in unseen:
                 checks.add(kind, folder, message, expected, "warning")

@@ -53,7 +53,7 @@ def convert(
     """Sections of a dataset whose masks are class indices and whose images have 8 bits; shares of the masks' values.
 
     Masks are copied if ``facts.mask_values`` says what their values mean, images of other than 8 bits if there is a
-    ``value_range``; all others stay where they are.
+    ``value_range``; all others stay where they are. Entries name what was copied as ``raw_mask`` and ``raw_image``.
 
     Args:
         sections: entries with paths that are absolute or relative to ``target``.
@@ -128,7 +128,7 @@ def _convert_mask(
     if facts.mask_values:
         name = f"{CONVERTED}/masks/{names[entry['mask']]}.png"
         write_mask(folder / name, mask, facts)
-        entry["mask"] = name
+        entry.update(mask=name, raw_mask=entry["mask"])
 
 
 def _convert_image(
@@ -138,4 +138,4 @@ def _convert_image(
     if scaled:
         name = f"{CONVERTED}/images/{names[entry['image']]}.png"
         write_image(folder / name, image)
-        entry["image"] = name
+        entry.update(image=name, raw_image=entry["image"])

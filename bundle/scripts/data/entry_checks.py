@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.facts import DatasetFacts
 from ..core.images import image_mode, read_image, read_mask
+from ..core.paths import shown
 from .datalist import POSITION, is_inside, is_position
 from .mask_values import MaskShares
 from .white_choice import WhiteShares
@@ -64,7 +65,7 @@ class EntryChecks:
 
     def add(self, kind: str, file: Any, found: Any, expected: Any, severity: str = "error") -> None:
         """Note a fault."""
-        self.faults.append(Fault(severity, kind, str(file), str(found), str(expected)))
+        self.faults.append(Fault(severity, kind, shown(str(file)), str(found), str(expected)))
 
     def check(self, section: str, number: int, entry: Any, measured: bool, present: np.ndarray) -> None:
         """Check an entry.

@@ -14,12 +14,14 @@ from .datalist import SECTIONS
 from .places import Place, places_by_name
 from .positions import contradicted
 
-__all__ = ["HOW_TO_GROUP", "assign_groups", "compiled", "warn_of_shared_groups"]
+__all__ = ["HOW_TO_GROUP", "assign_groups", "compiled", "groups_of_rois", "warn_of_shared_groups"]
 
 logger = logging.getLogger(__name__)
 
 #: What to do where nothing tells groups.
 HOW_TO_GROUP = "give a column 'group', a subfolder for each slide or case, or --prepare \"{'group': REGEX}\""
+# sections of which all entries must have a group, and what those are
+_TRAINING = {"training": "training patches", "regions": "regions"}
 
 
 def compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -66,10 +68,11 @@ def assign_groups(
     for name, entries in sections.items():
         found = [_by_pattern(pattern, path) if pattern else None for path in paths[name]]
         missing = [path for path, group in zip(paths[name], found, strict=True) if not group]
-        if pattern and missing and name == "training":
+        trains = name in _TRAINING
+        if pattern and missing and trains:
             raise ValueError(
-                f"prepare#group: {pattern.pattern!r} finds nothing in {len(missing)} of {len(found)} patches, the first is "
-                f"{missing[0]}; expected a pattern that fits the path of every patch below {base}"
+                f"prepare#group: {pattern.pattern!r} finds nothing in {len(missing)} of {len(found)} {_TRAINING[name]}, "
+                f"the first is {missing[0]}; expected a pattern that fits the path of each below {base}"
             )
         for entry, path, group, folder, place in zip(
             entries, paths[name], found, _folders(paths[name]), places, strict=False
@@ -81,19 +84,36 @@ def assign_groups(
                 "names": place.group or base.resolve().name,
             }
             source = next(source for source, value in given.items() if value not in (None, ""))
-            if name == "training":
+            if trains:
                 by[source] = by.get(source, 0) + 1
+            if name == "training":
                 _place(entry, path, place, given[source])
             entry["group"] = given[source]
-    training = sections.get("training", ())
-    _drop_contradicted(training)
-    count = len({entry["group"] for entry in training})
-    logger.info("%s: %d training patches of %d groups, by %s", base, len(training), count, " and ".join(by))
-    if count == len(training) > 1 and list(by) == ["names"]:
+    _drop_contradicted(sections.get("training", ()))
+    what, entries = next((what, sections[name]) for name, what in _TRAINING.items() if name in sections)
+    count = len({entry["group"] for entry in entries})
+    logger.info("%s: %d %s of %d groups, by %s", base, len(entries), what, count, " and ".join(by))
+    if count == len(entries) > 1 and list(by) == ["names"]:
         logger.warning(
-            "%s: the names of the patches tell no slide or case, each patch is a group of its own; patches of one slide may "
-            "then both train and validate: %s", base, HOW_TO_GROUP,
+            "%s: the names of the %s tell no slide or case, each is a group of its own; those of one slide may then both "
+            "train and validate: %s", base, what, HOW_TO_GROUP,
         )  # fmt: skip
+
+
+def groups_of_rois(images: Mapping[str, Path], base: Path, pattern: re.Pattern[str] | None) -> dict[str, str]:
+    """The group of each region of interest, by the names of their images.
+
+    Args:
+        images: image per region.
+        base: folder of the source.
+        pattern: of the setting ``group``.
+
+    Raises:
+        ValueError: the pattern does not fit every image; the message names the first.
+    """
+    entries = [{"image": path} for path in images.values()]
+    assign_groups({"regions": entries}, base, (), pattern)
+    return {stem: entry["group"] for stem, entry in zip(images, entries, strict=True)}
 
 
 def warn_of_shared_groups(sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -103,14 +123,14 @@ def warn_of_shared_groups(sections: Mapping[str, Sequence[Mapping[str, Any]]]) -
         shared = sorted(groups.get(one, set()) & groups.get(other, set()))
         if shared:
             logger.warning(
-                "%d groups stand both in %s and in %s (%s%s): these scores are not of slides or cases that are new to the "
-                "network", len(shared), one, other, ", ".join(shared[:3]), ", ..." if len(shared) > 3 else "",
+                "groups that stand both in %s and in %s: %d (%s%s); these scores are not of slides or cases that are new to "
+                "the network", one, other, len(shared), ", ".join(shared[:3]), ", ..." if len(shared) > 3 else "",
             )  # fmt: skip
 
 
 def _by_pattern(pattern: re.Pattern[str], path: PurePath) -> str | None:
-    """What a pattern finds in a patch's path below the source, or in its name; ``None`` where it finds nothing."""
-    found = pattern.search(path.as_posix()) or pattern.search(path.name)
+    """What a pattern finds in a path below the source, or in the name with or without suffix; ``None``: nothing."""
+    found = next(filter(None, map(pattern.search, (path.as_posix(), path.name, path.stem))), None)
     if found is None:
         return None
     return found["group"] if "group" in pattern.groupindex else found[min(1, pattern.groups)]

@@ -128,7 +128,7 @@ def _folders(
         raise FileNotFoundError(f"{source}: found no folder {' or '.join(_TRAINING)}, expected the published layout")
     others = [source / name for names in (*_HELD.values(), _MASKS, ("train_mask",)) for name in names]
     others += [target] if target.resolve() != training.resolve() else []
-    files, faults = listed(training, layout == "patches", others)
+    files, faults = listed(training, True, others)
     if layout == "patches" and (table or csv.is_file()):
         facts, entries = tabled_patches(csv, files, list(dict.fromkeys((csv.parent, training, source))), dataset)
     else:
@@ -189,7 +189,11 @@ def _held(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Images of ``img`` with the mask of the same stem under ``mask``, where there is one; and what was not looked at."""
     masks = _first(folder, _MASKS)
     found, faults = image_files(masks) if masks else ([], [])
-    mask_of = {p.name[: -len(suffix(p))]: p for p in found}
+    mask_of: dict[str, Path] = {}
+    for mask in found:
+        other = mask_of.setdefault(mask.name[: -len(suffix(mask))], mask)
+        if other != mask:
+            raise ValueError(f"{masks}: found {other.name} and {mask.name}, expected one mask of a name")
     entries = []
     images, more = listed(_first(folder, ("img", "images", "image")) or folder)
     for image in images:

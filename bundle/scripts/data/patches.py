@@ -55,7 +55,7 @@ def named_patches(files: Sequence[Path], facts: DatasetFacts) -> Entries:
             faults.append(str(error))
     if faults:
         others = f"; so have {len(faults) - 1} others of {len(files)} images" if len(faults) > 1 else ""
-        raise ValueError(faults[0] + others)
+        raise ValueError(f"{faults[0]}{others}; labels may stand in a table labels.csv instead, with layout 'patches'")
     return entries
 
 

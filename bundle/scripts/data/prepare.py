@@ -14,7 +14,7 @@ from ..core.arguments import arguments
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.lock import locked
 from ..core.ranges import PATCH_SIDE, PROBABILITY, Number, shown
-from .archives import is_archive, unpack
+from .archives import discard_unpacking, is_archive, unpack
 from .convert import convert, white_shares
 from .datalist import write_datalist
 from .layouts import known_layouts
@@ -107,7 +107,7 @@ def prepare(
     with _alone(target):
         skipped = _prepare(source, target, settings, overwrite, progress)
     if skipped:
-        what = "ROIs" if layout == "rois" else "images"
+        what = "ROIs" if layout == "rois" else "files"
         raise SystemExit("\n".join([f"{len(skipped)} {what} were skipped, all others are in {target}:", *skipped]))
     return target / DATALIST_NAME
 
@@ -132,7 +132,7 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
         logger.info("%s is prepared already", target / DATALIST_NAME)
         return []
     if archive:
-        raw = find_raw(unpack(source, target.parent / f"{target.name}-source"), target, settings)
+        raw = find_raw(unpack(source, _unpacked(target)), target, settings)
     old = made_before(target)
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
@@ -140,7 +140,7 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
     with made_aside(target, old, DATALIST_NAME, RECORD) as folder:
         if raw.pairs:
             found = survey(raw.pairs, raw.facts, settings["value_range"], settings["seed"], progress)
-            sections = write_patches(raw.pairs, found.pixels_of, folder, raw.facts, settings, progress)
+            sections = write_patches(raw.pairs, found.pixels_of, raw.groups, folder, raw.facts, settings, progress)
             shares, skipped, white = found.shares, found.skipped, found.white
             # a pixel of a patch is as many µm as it takes after scaling
             mpp = raw.facts.mpp and raw.facts.mpp / settings["scale"]
@@ -175,11 +175,17 @@ def _alone(target: Path) -> Iterator[None]:
         with nullcontext() if fixed else locked(target / ".lock", f"prepare.yaml, which makes {target}"):
             if not fixed:
                 finish_interrupted(target)
+                discard_unpacking(_unpacked(target))
             yield
     finally:
         if not existed:
             with suppress(OSError):
                 target.rmdir()
+
+
+def _unpacked(target: Path) -> Path:
+    """Folder that an archive is unpacked to."""
+    return target.parent / f"{target.name}-source"
 
 
 def _size(patch_size: Any) -> list[int]:

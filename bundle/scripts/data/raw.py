@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.facts import DatasetFacts
 from .datalist import load_datalist
+from .groups import compiled, groups_of_rois
 from .layouts import collect, layout_file
 from .rois import find_rois
 
@@ -28,6 +29,7 @@ class RawData:
         facts: facts of the raw data.
         white_said: whether they say what white is.
         pairs: image and mask per region, for ``rois``.
+        groups: slide or case of each region, for ``rois``.
         sections: entries per section, for the other layouts.
         skipped: a message for each thing that cannot be used.
     """
@@ -36,6 +38,7 @@ class RawData:
     facts: DatasetFacts | None = None
     white_said: bool = True
     pairs: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
     sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
@@ -59,7 +62,9 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
         facts = DatasetFacts.from_dict(dataset, "dataset")
         pairs, skipped = find_rois(source, settings["image_folder"], settings["mask_folder"])
         files = _named([path for pair in pairs.values() for path in pair], base)
-        return RawData(files, facts, said, pairs=pairs, skipped=skipped)
+        images = {stem: image for stem, (image, _) in pairs.items()}
+        groups = groups_of_rois(images, source, compiled(settings["group"]))
+        return RawData(files, facts, said, pairs=pairs, groups=groups, skipped=skipped)
     table, group = settings["labels"], settings["group"]
     fraction, seed = settings["val_fraction"], settings["seed"]
     facts, sections, skipped = collect(layout, source, target, dataset, table, fraction, seed, group)
@@ -80,7 +85,7 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
 
 def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings that the result depends on; a table of labels counts by its content."""
-    left_out = ("group",) if settings["layout"] == "rois" else _OF_ROIS
+    left_out = () if settings["layout"] == "rois" else _OF_ROIS
     return {key: value for key, value in settings.items() if key not in (*left_out, *_BY_CONTENT)}
 
 

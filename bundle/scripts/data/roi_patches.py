@@ -85,6 +85,7 @@ def survey(
 def write_patches(
     pairs: Mapping[str, tuple[Path, Path]],
     pixels_of: Mapping[str, Mapping[int, int]],
+    groups: Mapping[str, str],
     folder: Path,
     facts: DatasetFacts,
     settings: Mapping[str, Any],
@@ -95,6 +96,7 @@ def write_patches(
     Args:
         pairs: image and mask per ROI.
         pixels_of: those that can be read, see :class:`RoiSurvey`.
+        groups: slide or case of each, which is on one side of the split.
         folder: folder to fill.
         facts: facts of the raw data.
         settings: ``patch_size`` (height, width), ``stride``, ``scale``, ``label_threshold``, ``val_fraction``,
@@ -108,7 +110,7 @@ def write_patches(
         ValueError: no patch has a class, or no ROI is left to train on.
     """
     size, threshold = settings["patch_size"], settings["label_threshold"]
-    split = split_rois(pixels_of, settings["val_fraction"], settings["test_fraction"], settings["seed"])
+    split = split_rois(pixels_of, groups, settings["val_fraction"], settings["test_fraction"], settings["seed"])
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in split}
     for section, stems in split.items():
         images, masks = PLACES[section]
@@ -127,9 +129,12 @@ def write_patches(
                     if not any(label):
                         continue
                     name += f"-{position[0]}-{position[1]}[{' '.join(map(str, label))}]"
-                entry = {"image": f"{images}/{name}.png", "mask": f"{masks}/{name}.png", "label": label, "group": stem}
+                entry = {"image": f"{images}/{name}.png", "mask": f"{masks}/{name}.png", "label": label}
+                entry["group"] = groups[stem]
                 if section == "training":
                     entry["position"] = list(position)
+                    if groups[stem] != stem:
+                        entry["region"] = stem
                 write_image(folder / entry["image"], piece)
                 write_mask(folder / entry["mask"], truth, facts)
                 sections[section].append(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from ..core.image_files import image_files
 from ..core.images import suffix
 
-__all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_rois"]
+__all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_groups", "split_rois"]
 
 
 def find_rois(
@@ -94,22 +95,51 @@ def image_level_label(mask: np.ndarray, num_classes: int, threshold: float) -> l
 
 
 def split_rois(
-    pixels_of: Mapping[str, Mapping[int, int]], val_fraction: float, test_fraction: float, seed: int
+    pixels_of: Mapping[str, Mapping[int, int]],
+    groups: Mapping[str, str],
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
 ) -> dict[str, list[str]]:
-    """Split ROIs by seed, so that a class that at least three ROIs have is in every section.
-
-    Classes are placed from the rarest on, each with one ROI in every section that still lacks it; the remaining ROIs fill
-    the sections up to their fractions. ROIs come in an order drawn by the seed, but for a rare class (in fewer than one
-    in five ROIs), of which the ROI that shows most goes to training: there is little else to learn it from.
+    """Split ROIs by seed, those of a group on one side; see :func:`split_groups`.
 
     Args:
         pixels_of: per ROI, the classes that it shows and their pixels.
-        val_fraction: share of the ROIs for validation.
-        test_fraction: share of the ROIs for the test.
+        groups: slide or case of each.
+        val_fraction: share of the groups for validation.
+        test_fraction: share of the groups for the test.
         seed: seed of the draw.
 
     Returns:
         ``{"training": stems, "validation": stems, "test": stems}``.
+
+    Raises:
+        ValueError: fractions that leave nothing to train on.
+    """
+    of_group: dict[str, Counter[int]] = {}
+    for stem, pixels in pixels_of.items():
+        of_group.setdefault(groups[stem], Counter()).update(pixels)
+    split = split_groups(of_group, val_fraction, test_fraction, seed)
+    return {name: [stem for stem in sorted(pixels_of) if groups[stem] in set(held)] for name, held in split.items()}
+
+
+def split_groups(
+    pixels_of: Mapping[str, Mapping[int, int]], val_fraction: float, test_fraction: float, seed: int
+) -> dict[str, list[str]]:
+    """Split groups by seed, so that a class that at least three of them have is in every section.
+
+    Classes are placed from the rarest on, each with one group in every section that still lacks it; the remaining ones fill
+    the sections up to their fractions. Groups come in an order drawn by the seed, but for a rare class (in fewer than one
+    in five groups), of which the one that shows most goes to training: there is little else to learn it from.
+
+    Args:
+        pixels_of: per group, the classes that it shows and their pixels.
+        val_fraction: share of the groups for validation.
+        test_fraction: share of the groups for the test.
+        seed: seed of the draw.
+
+    Returns:
+        ``{"training": groups, "validation": groups, "test": groups}``.
 
     Raises:
         ValueError: fractions that leave nothing to train on.
@@ -121,7 +151,7 @@ def split_rois(
     }
     if min(val_fraction, test_fraction) < 0 or sum(sizes.values()) >= count:
         raise ValueError(
-            f"val_fraction {val_fraction} and test_fraction {test_fraction} of {count} ROIs leave none to train on"
+            f"val_fraction {val_fraction} and test_fraction {test_fraction} of {count} groups of ROIs leave none to train on"
         )
     sizes["training"] = count - sum(sizes.values())
     order = np.random.default_rng(seed).permutation(sorted(pixels_of)).tolist()

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 #: So many images are measured at most.
 SAMPLE = 200
+# share of white from which it matters what it is
+_WORTH_A_WARNING = 0.005
 
 
 def sample(items: Sequence[_Item], seed: int) -> list[_Item]:
@@ -87,7 +89,8 @@ class WhiteShares:
             taken = "white is taken for a part of the tissues (white_background: false)"
             other = "if it is glass, set white_background: true"
         how = "in the dataset file, or by --dataset#white_background"
-        logger.warning("the dataset does not say what white is: %s; %s; %s %s", self.measured(), taken, other, how)
+        level = logging.WARNING if self.share >= _WORTH_A_WARNING else logging.INFO
+        logger.log(level, "the dataset does not say what white is: %s; %s; %s %s", self.measured(), taken, other, how)
         return self.background
 
     def line(self, facts: DatasetFacts) -> str:

@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from ..core.errors import root_cause
 from ..core.facts import DatasetFacts
 from ..core.geometry import Geometry, read_geometry
-from ..core.images import read_image
+from ..core.images import check_value_range, read_image
 from ..core.own import load_own
 from ..core.paths import BUNDLE_ROOT, shown
 from ..core.pictures import class_areas, overlay
@@ -25,7 +25,18 @@ from .predict import label_map
 __all__ = ["Segmentation", "TissueModel", "load_model"]
 
 # keys of inference.yaml that say what a model gives
-_SETTINGS = ("gated", "gate_threshold", "flips", "window_scales", "overlap", "batch_size", "amp", "resample", "own")
+_SETTINGS = (
+    "gated",
+    "gate_threshold",
+    "flips",
+    "window_scales",
+    "overlap",
+    "batch_size",
+    "amp",
+    "resample",
+    "value_range",
+    "own",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class TissueModel:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
         settings: keys of ``inference.yaml``: ``gated``, ``gate_threshold``, ``flips``, ``window_scales``, ``overlap``,
-            ``batch_size``, ``amp``, ``resample``, and ``own`` (Python files of one's own networks).
+            ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files of one's own networks).
 
     Raises:
         FileNotFoundError: no weights.
@@ -91,10 +102,13 @@ class TissueModel:
             self.facts: DatasetFacts = parser.get_parsed_content("facts")
             self.network = parser.get_parsed_content("network").eval()
             self.inferer = parser.get_parsed_content("inferer")
+            self._value_range = parser.get_parsed_content("value_range")
             self._pixel_size: PixelSize = parser.get_parsed_content("pixel_size")
             self.patch_size: tuple[int, int] = tuple(parser.get_parsed_content("patch_size"))
         except RuntimeError as error:  # MONAI's, around ours
             raise root_cause(error) from None
+        if self._value_range is not None:
+            check_value_range(self._value_range)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -117,7 +131,7 @@ class TissueModel:
             ValueError: not an RGB image of 8 bits; no pixel size, or one that differs from the training patches' where the
                 model was loaded with ``resample=False``.
         """
-        pixels, is_file = _pixels(image), not isinstance(image, np.ndarray)
+        pixels, is_file = self._pixels(image), not isinstance(image, np.ndarray)
         geometry, where = (read_geometry(image), shown(image)) if is_file else (Geometry(), "image")
         pixel_size = self._pixel_size if mpp is None else replace(self._pixel_size, mpp=mpp)
         scaling = pixel_size.of(pixels.shape[:2], geometry, where=where)
@@ -139,7 +153,7 @@ class TissueModel:
         """
         self._need_classifier()
         with torch.inference_mode():
-            probability = self.network.probabilities(self._batch(_pixels(patch)))[1][0]
+            probability = self.network.probabilities(self._batch(self._pixels(patch)))[1][0]
         return dict(zip(self.classes, probability.tolist(), strict=True))
 
     def class_activation_maps(self, patch: np.ndarray | str | Path) -> dict[str, np.ndarray]:
@@ -155,12 +169,19 @@ class TissueModel:
         """
         self._need_classifier()
         masker = make_masker(self.network.classifier, None, self.facts, flips=self.network.flips, device=self.device)
-        maps = masker.maps(self._batch(_pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
+        maps = masker.maps(self._batch(self._pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
         return {layer: cam[0].float().cpu().numpy() for layer, cam in maps.items()}
 
     def _need_classifier(self) -> None:
         if self.network.classifier is None:
             raise ValueError("loaded with gated=False, without the classifier; load it with gated=True")
+
+    def _pixels(self, image: np.ndarray | str | Path) -> np.ndarray:
+        if not isinstance(image, np.ndarray):
+            return read_image(image, value_range=self._value_range)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
+        return image
 
     def _batch(self, pixels: np.ndarray) -> torch.Tensor:
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div(255)[None]
@@ -170,11 +191,3 @@ class TissueModel:
 def load_model(model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> TissueModel:
     """Load a folder of weights; see :class:`TissueModel`."""
     return TissueModel(model_dir, device, **settings)
-
-
-def _pixels(image: np.ndarray | str | Path) -> np.ndarray:
-    if not isinstance(image, np.ndarray):
-        return read_image(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
-    return image
