@@ -33,7 +33,11 @@ def eight(monkeypatch):
         ("0::/\n", {f"{GROUPS}/cpu.max": "250000 100000\n"}, 2),
         ("0::/\n", {f"{GROUPS}/cpu.max": "50000 100000\n"}, 1),  # half a processor
         ("0::/\n", {f"{GROUPS}/cpu.max": "1600000 100000\n"}, 8),  # more than the affinity
-        ("0::/a/b\n", {f"{GROUPS}/a/b/cpu.max": "max 100000\n", f"{GROUPS}/a/cpu.max": "300000 100000\n"}, 3),  # an outer one
+        (
+            "0::/a/b\n",
+            {f"{GROUPS}/a/b/cpu.max": "max 100000\n", f"{GROUPS}/a/cpu.max": "300000 100000\n"},
+            3,
+        ),  # an outer one
         ("0::/of/the/host\n", {f"{GROUPS}/cpu.max": "400000 100000\n"}, 4),  # a container sees its own group at the top
         ("4:cpu,cpuacct:/x\n3:memory:/y\n", _quota("cpu,cpuacct/x", 350000), 3),
         ("4:cpu,cpuacct:/x\n", _quota("cpu", 200000), 2),  # of a container, by the name of the link
@@ -68,5 +72,5 @@ def test_threads_are_those_asked_for_then_those_of_the_variable_then_those_there
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "2", True])
 def test_what_is_no_number_of_threads_is_refused(count):
-    with pytest.raises(ValueError, match="threads: found .* at least 1"):
+    with pytest.raises(ValueError, match=r"threads: found .* at least 1"):
         set_threads(count)
