@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -17,6 +20,8 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 # what is being done, the innermost last
 _works: list[Callable[[], str]] = []
 _signalled: list[int] = []
+# whether it was said that the work was stopped
+_said: list[bool] = []
 
 
 class Stopped(SystemExit):
@@ -53,17 +58,36 @@ def install_stopping() -> None:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_leave_to_parent)
     sys.unraisablehook = _again_if_lost(sys.unraisablehook)
+    threading.excepthook = _quiet_once_stopped(threading.excepthook)
+    atexit.register(_leave)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     if _signalled:  # whoever asks twice does not want to wait
         os._exit(128 + number)
     _signalled.append(number)
+    if not _said:
+        _said.append(True)
+        _say(number)
+    raise Stopped(128 + number)
+
+
+def _say(number: int) -> None:
     where = f" in {_works[-1]()}; the same command continues" if _works else ""
     start = "\n" if sys.stderr.isatty() else ""  # there may be a progress bar
     # not print, which may be what was interrupted
     os.write(2, f"{start}stopped by {_NAMES[number]}{where}\n".encode())
-    raise Stopped(128 + number)
+
+
+def _leave() -> None:
+    """End a stopped process at once, when everything else that was to be done at its end is: to take down what was imported
+    takes Python seconds."""
+    if _signalled:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(128 + _signalled[0])
 
 
 def _leave_to_parent() -> None:
@@ -83,6 +107,16 @@ def _again_if_lost(before: Callable[[Any], Any]) -> Callable[[Any], None]:
             threading.Timer(0.05, _repeat).start()
         elif not _signalled:
             before(unraisable)
+
+    return hook
+
+
+def _quiet_once_stopped(before: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Hook for errors of threads: what a stop has made of them, such as queues that are closed while they work, is none."""
+
+    def hook(details: Any) -> None:
+        if not _signalled:
+            before(details)
 
     return hook
 

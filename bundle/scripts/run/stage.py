@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -115,7 +116,8 @@ class Stage:
         for path in self.inputs:
             if not path.is_file():
                 raise FileNotFoundError(f"stage {self.name!r} needs {path}, which does not exist: run the stage before")
-        weakref.finalize(self, self._held.close)  # at the latest when the process ends
+        weakref.finalize(self, self._held.close)  # where it is given up,
+        atexit.register(self._held.close)  # and at the latest when the process ends
         try:
             self._hold()
             self._open()
@@ -148,6 +150,7 @@ class Stage:
         self.tracker.close()
         self._record("finished", run_id)
         self._held.close()
+        atexit.unregister(self._held.close)
 
     def made(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """A description of weights, with what tells that this stage makes them."""
@@ -169,7 +172,8 @@ class Stage:
             discard_unfinished(folder)
         discard_unfinished(self.folder, recursive=True)
         self._held.enter_context(logged_to(self.folder / LOG, everything=self.name != "pipeline"))
-        self._held.enter_context(working(self._doing))
+        me = weakref.ref(self)
+        self._held.enter_context(working(lambda: me()._doing()))
 
     def _open(self) -> None:
         record = read_record(self.folder)
