@@ -9,7 +9,7 @@ from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.core.errors import root_cause
 from scripts.core.recipes import config_files
-from scripts.core.settings import check_settings, checked_overrides, running_config
+from scripts.core.settings import check_settings, checked_overrides, plain, running_config
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 # what a component is given, and what is recorded, in place of the network
@@ -111,3 +111,11 @@ def test_overrides_that_lead_nowhere(id, message):
     with pytest.raises(ValueError) as error:
         checked_overrides("generate_pseudo_masks", config_files("generate_pseudo_masks"), {id: 1})
     assert str(error.value) == message
+
+
+def test_paths_that_are_not_utf8_can_be_written_down():
+    assert plain({"dataset_dir": "f\udce9", "n": 1, "list": [None, "é"]}) == {
+        "dataset_dir": r"f\xe9",
+        "n": 1,
+        "list": [None, "é"],
+    }
