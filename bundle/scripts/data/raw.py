@@ -43,6 +43,11 @@ class RawData:
     sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
+    def images(self, target: Path) -> list[Path]:
+        """Images whose size of a pixel is that of the dataset; those of the other layouts may be relative to ``target``."""
+        entries = [e for part in self.sections.values() for e in part if e.get("mpp") is None]
+        return [image for image, _ in self.pairs.values()] or [target / entry["image"] for entry in entries]
+
 
 def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData:
     """Find what there is to prepare; no pixel is read.
