@@ -34,7 +34,10 @@ RESULTS = (
     "pseudo_masks/*/*.png", "models/*.pt", "*/history.json",
     "evaluate/metrics.json", "evaluate/label_maps/*/*", "inference/*_mask.png", "inference/areas.csv",
 )  # fmt: skip
-LITTER = ("**/.writing-*", "**/.*-preparing-*", "**/.*lock", "**/*.tmp", "**/.*-making*", "**/.*-old*")
+LITTER = (
+    "**/.writing-*", "**/.*preparing-*", "**/.prepared-*", "**/.replaced-*", "**/.*lock", "**/*.tmp", "**/.*-making*",
+    "**/.*-old*",
+)  # fmt: skip
 
 
 @dataclass

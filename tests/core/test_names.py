@@ -21,3 +21,16 @@ from scripts.core.names import unique_names
 def test_names_are_as_long_as_it_takes(paths, names):
     found = unique_names(paths)
     assert found == names and len(set(found)) == len(found)
+
+
+def test_bytes_that_are_not_utf8_are_written_out():
+    name = b"caf\xe9 \xc3\xa9.png".decode("utf-8", "surrogateescape")
+    assert unique_names([f"a/{name}"]) == [r"caf\xe9 é"]
+    assert unique_names([f"a/{name}", r"b/caf\xe9 é.png"]) == [r"a_caf\xe9 é_png", r"b_caf\xe9 é_png"]
+
+
+def test_names_leave_room_for_an_ending():
+    long = ["é" * 120, "é" * 119 + "a"]
+    found = unique_names([f"{name}.png" for name in long])
+    assert len(set(found)) == 2 and all(len(n.encode()) <= 200 and n.startswith("é" * 90) for n in found)
+    assert unique_names(["x" * 200 + ".png"]) == ["x" * 200]

@@ -61,10 +61,11 @@ def test_overlay_leaves_its_input_alone(rng):
 
 
 def test_areas():
-    areas = class_areas(MASK, FACTS)
+    areas = class_areas(MASK, FACTS, mpp=2.0)
     assert areas["a"] == {"pixels": 4, "percent": 57.143, "mm2": 16e-6} and areas["b"]["pixels"] == 3
     assert class_areas(MASK, FACTS, mpp=1000)["a"]["mm2"] == 4
-    assert "mm2" not in class_areas(MASK, DatasetFacts(classes=("a", "b")))["a"]
+    assert class_areas(MASK, FACTS, mpp=(1000, 500))["a"]["mm2"] == 2
+    assert "mm2" not in class_areas(MASK, FACTS)["a"]  # the training patches' pixel size is not the image's
     assert class_areas(np.full((2, 2), 2), FACTS)["a"]["percent"] == 0
 
 

@@ -10,7 +10,7 @@ from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.core.errors import root_cause
 from scripts.core.recipes import config_files
-from scripts.core.settings import check_settings, checked_overrides, running_config
+from scripts.core.settings import check_settings, checked_overrides, plain, running_config
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 # what a component is given, and what is recorded, in place of the network
@@ -178,3 +178,11 @@ def test_recipes_that_cannot_be_read(tmp_path, file, content, says):
     with pytest.raises(ValueError) as error:
         checked_overrides("train", config_files("train", str(tmp_path)), {})
     assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_paths_that_are_not_utf8_can_be_written_down():
+    assert plain({"dataset_dir": "f\udce9", "n": 1, "list": [None, "é"]}) == {
+        "dataset_dir": r"f\xe9",
+        "n": 1,
+        "list": [None, "é"],
+    }

@@ -155,6 +155,15 @@ def test_the_file_of_a_layout_of_ones_own_counts(patches, tmp_path, monkeypatch)
         _prepare(patches, tmp_path / "set", layout="mine")
 
 
+def test_the_place_does_not_count_however_it_is_written(patches, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _prepare("raw", "set")
+    assert "test/img/t0.png" in json.loads((tmp_path / "set/source_files.json").read_text())
+    (tmp_path / "link").symlink_to(patches)
+    for source in (patches, "link", "../" + tmp_path.name + "/raw"):
+        _prepare(source, tmp_path / "set")
+
+
 def test_neither_place_nor_time_nor_what_is_not_read_counts(patches, tmp_path):
     stamp = _prepare(patches, tmp_path / "set").stat().st_mtime_ns
     (patches / "notes.txt").write_text("nothing that is read")

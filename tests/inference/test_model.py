@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from PIL import Image
 from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
@@ -38,16 +39,20 @@ def images(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("settings", [{}, {"flips": True, "window_scales": [1.0, 2.0]}, {"gated": False, "overlap": 0.25}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"flips": True, "window_scales": [1.0, 2.0]}, {"gated": False, "overlap": 0.25}, {"mpp": 0.3}, {"mpp": [1.0, 0.7]}],
+)
 def test_label_maps_are_those_of_inference_in_every_pixel(models, images, tmp_path, settings):
     places = {"dataset_dir": str(images), "output_dir": str(tmp_path), "model_dir": str(models)}
     config = str(Path(BUNDLE_ROOT) / "configs/inference.yaml")
     workflow = ConfigWorkflow(config, workflow_type=None, logging_file=False, progress=False, **places, **settings)
     workflow.initialize()
     workflow.run()
+    mpp = settings.pop("mpp", None)
     model = load_model(models, **settings)
     for path in sorted(images.iterdir()):
-        found, pixels = model.segment(path), read_image(path)
+        found, pixels = model.segment(path, mpp), read_image(path)
         assert np.array_equal(found.label_map, read_mask(tmp_path / f"inference/{path.stem}_mask.png"))
         assert np.array_equal(found.overlay(), read_image(tmp_path / f"inference/{path.stem}_overlay.png"))
         assert found.areas == json.loads((tmp_path / f"inference/{path.stem}_areas.json").read_text())["areas"]
@@ -55,16 +60,61 @@ def test_label_maps_are_those_of_inference_in_every_pixel(models, images, tmp_pa
         assert found.probabilities.min() >= 0 and found.probabilities.max() <= 1
         tissue = found.label_map < 3
         assert np.array_equal(found.probabilities.argmax(axis=0)[tissue], found.label_map[tissue])
-        assert np.array_equal(model.segment(pixels).label_map, found.label_map)
+        assert np.array_equal(model.segment(pixels, mpp).label_map, found.label_map)
 
 
-def test_areas_by_the_scale_of_the_image(models, images):
+def test_areas_are_of_the_image_s_own_pixels(models, images, tmp_path):
     model = load_model(models)
-    one, other = model.segment(images / "large.png"), model.segment(images / "large.png", mpp=1.0)
-    assert one.mpp == 0.5 and other.mpp == 1.0
-    for name, area in one.areas.items():
-        assert area["mm2"] == pytest.approx(area["pixels"] * 0.25e-6, abs=1e-6)
-        assert other.areas[name]["mm2"] == pytest.approx(area["pixels"] * 1e-6, abs=1e-6)
+    pixels = read_image(images / "large.png")
+    write_image(tmp_path / "stated.png", pixels, (1.0, 1.0))
+    for found, mpp in (
+        (model.segment(images / "large.png", mpp=1.0), 1.0),
+        (model.segment(tmp_path / "stated.png"), 1.0),
+        (model.segment(tmp_path / "stated.png", mpp=(0.5, 0.25)), (0.5, 0.25)),
+    ):
+        assert found.mpp == pytest.approx(mpp) and found.label_map.shape == pixels.shape[:2]
+        pixel = np.prod(mpp) if isinstance(mpp, tuple) else mpp**2
+        for area in found.areas.values():
+            assert area["mm2"] == pytest.approx(area["pixels"] * pixel * 1e-6, abs=1e-6)
+    unknown = model.segment(pixels)
+    assert unknown.mpp is None and not any("mm2" in area for area in unknown.areas.values())
+
+
+def _resized(image, factor):
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="module")
+def decided(models):
+    """An image of 144 x 144 px at 0.5 µm/px, and a model that is sure of a class in each part of it, of all in the whole."""
+    coarse = np.random.default_rng(1).uniform(0, 280, (9, 9, 3)).clip(0, 255).astype(np.uint8)
+    image, model = _resized(coarse, 16), load_model(models, gated=False, flips=True)
+    segmenter, pixels = model.network.segmenter, torch.from_numpy(image.transpose(2, 0, 1)).float()[None] / 255
+    with torch.no_grad():
+        segmenter.decoder[-1].weight.mul_(50)
+        segmenter.decoder[-1].bias -= segmenter(pixels).mean((0, 2, 3))
+    return image, model
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.7, 2, 3])
+def test_one_tissue_at_two_pixel_sizes_is_segmented_the_same(decided, factor):
+    image, model = decided
+    expected, other = model.segment(image, mpp=0.5), _resized(image, factor)
+    assert np.bincount(expected.label_map.ravel()).min() > 1000  # all classes, and white background
+    found = model.segment(other, mpp=0.5 / factor)
+    assert found.label_map.shape == other.shape[:2] and found.probabilities.shape == (3, *other.shape[:2])
+    like = np.asarray(Image.fromarray(expected.label_map).resize(other.shape[1::-1], Image.Resampling.NEAREST))
+    assert (found.label_map == like).mean() > 0.92 and (model.segment(other, mpp=0.5).label_map == like).mean() < 0.6
+    for name, area in expected.areas.items():
+        assert found.areas[name]["mm2"] == pytest.approx(area["mm2"], rel=0.06)
+
+
+def test_pixels_that_are_not_square(decided):
+    image, model = decided
+    flat = np.asarray(Image.fromarray(image).resize((144, 72), Image.Resampling.BICUBIC))
+    found, expected = model.segment(flat, mpp=(1.0, 0.5)), model.segment(image, mpp=0.5).label_map[::2]
+    assert found.mpp == (1.0, 0.5) and (found.label_map == expected).mean() > 0.9
 
 
 def test_what_the_classifier_sees(models, images):
@@ -99,6 +149,11 @@ def test_faults(models, tmp_path):
             model.segment(image)
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         model.segment(tmp_path / "none.png")
+    for mpp in (0, -1, 1e4, "0.5", [0.5]):
+        with pytest.raises(ValueError, match=r"^mpp.*0\.01 to 100"):
+            model.segment(np.zeros((32, 32, 3), np.uint8), mpp=mpp)
+    with pytest.raises(ValueError, match=r"found 1 µm/px, the weights are for 0\.5"):
+        load_model(models, gated=False, resample=False).segment(np.zeros((32, 32, 3), np.uint8), mpp=1.0)
     with pytest.raises(ValueError, match=r"flps"):
         load_model(models, flps=True)
     with pytest.raises(FileNotFoundError, match="no weights"):

@@ -10,7 +10,6 @@ import yaml
 from monai.bundle import ConfigWorkflow
 from scripts.core.atomic import atomic_path, discard_unfinished
 from scripts.core.environment import environment
-from scripts.core.errors import root_cause
 from scripts.run.stage import Stage
 from scripts.run.tracking import tracking_uri
 
@@ -129,15 +128,3 @@ def test_records_the_configuration_of_the_running_workflow(tmp_path):
     )
     ConfigWorkflow(config_file=str(config), workflow_type=None, logging_file=False, meta_file=str(config), epochs=4).run()
     assert yaml.safe_load((tmp_path / "o/s/config.yaml").read_text())["epochs"] == 4
-
-
-def test_root_cause_is_the_message_that_matters():
-    try:
-        try:
-            raise ValueError("x.png: found this, expected that")
-        except ValueError as error:
-            raise RuntimeError("Failed to evaluate ConfigExpression") from error
-    except RuntimeError as wrapped:
-        assert str(root_cause(wrapped)) == "x.png: found this, expected that"
-    plain = RuntimeError("other")
-    assert root_cause(plain) is plain

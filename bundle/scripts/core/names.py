@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from .images import suffix
+from .paths import shown
 
 __all__ = ["pseudo_mask_paths", "unique_names"]
+
+_LONGEST = 200  # bytes of a name: systems allow 255, and it gets an ending
 
 
 def unique_names(paths: Sequence[str | Path]) -> list[str]:
     """A different name for every path, in their order, without slashes.
 
     A name is the file's stem; where two share one, with the suffix; where that does not tell them apart, with one more
-    parent folder after the other (``case1_img_001_png``); at last, for one and the same path, with a number.
+    parent folder after the other (``case1_img_001_png``); at last, for one and the same path, with a number. What is
+    no character of a text is escaped (:func:`~.paths.shown`); of a name of more than 200 bytes a digest is the end.
     """
-    files = [Path(p) for p in paths]
+    files = [Path(shown(p)) for p in paths]
     parts = [[*p.parts[:-1], p.name.replace(".", "_")] for p in files]
-    names = [p.name[: len(p.name) - len(suffix(p))] or p.name for p in files]
+    names = [_short(p.name[: len(p.name) - len(suffix(p))] or p.name) for p in files]
     for depth in range(1, max(map(len, parts), default=0) + 1):
         counts = Counter(names)
         if len(counts) == len(names):
@@ -41,4 +46,12 @@ def pseudo_mask_paths(folder: str | Path, layers: Sequence[str], name: str) -> l
 
 
 def _joined(parts: Sequence[str]) -> str:
-    return "_".join(part.strip("/\\:") for part in parts if part.strip("/\\:"))
+    return _short("_".join(part.strip("/\\:") for part in parts if part.strip("/\\:")))
+
+
+def _short(name: str) -> str:
+    content = name.encode()
+    if len(content) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return f"{content[: _LONGEST - 13].decode(errors='ignore')}_{digest}"

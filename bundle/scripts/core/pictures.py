@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,25 +59,28 @@ def overlay(
     return blend
 
 
-def class_areas(mask: np.ndarray, facts: DatasetFacts, mpp: float | None = None) -> dict[str, dict[str, Any]]:
+def class_areas(
+    mask: np.ndarray, facts: DatasetFacts, mpp: float | Sequence[float] | None = None
+) -> dict[str, dict[str, Any]]:
     """Area of each class.
 
     Args:
         mask: ``(H, W)`` class indices.
-        facts: class names, and the pixel size unless ``mpp`` is given.
-        mpp: pixel size in µm/px.
+        facts: class names.
+        mpp: pixel size in µm/px, square or (y, x); ``None``: unknown.
 
     Returns:
         ``{class: {"pixels": n, "percent": share of all tissue, "mm2": area}}``; ``mm2`` only if the pixel size is known.
     """
     counts = np.bincount(mask.ravel(), minlength=facts.num_classes)[: facts.num_classes]
     tissue = max(1, int(counts.sum()))
-    size = mpp or facts.mpp
+    sides = (mpp, mpp) if isinstance(mpp, (int, float)) else mpp
+    pixel = None if sides is None else math.prod(sides)  # µm²
     areas: dict[str, dict[str, Any]] = {}
     for name, count in zip(facts.classes, counts.tolist(), strict=True):
         areas[name] = {"pixels": count, "percent": round(100 * count / tissue, 3)}
-        if size:
-            areas[name]["mm2"] = round(count * size * size * 1e-6, 6)
+        if pixel is not None:
+            areas[name]["mm2"] = round(count * pixel * 1e-6, 6)
     return areas
 
 

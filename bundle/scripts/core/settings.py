@@ -104,12 +104,14 @@ def running_config() -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A configuration as plain YAML types; anything else as its text."""
+    """A configuration as plain YAML types; anything else as its text. Bytes of paths that are not UTF-8 are escaped."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    if isinstance(value, (int, float, bool, type(None))):
+        return value
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def scalars(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -40,7 +40,8 @@ def register_layout(name: str) -> Callable[[Layout], Layout]:
     and ``{"training": entries, "validation": entries, "test": entries}``. An entry has ``image`` (a path), in training
     ``label`` (0 or 1 for each class), and may have ``mask`` (a path), ``group`` (the slide or case it is from),
     ``position`` (y, x in px) and the ``region`` that this is counted in, if it is not the group. Without
-    ``validation``, groups are held out of training.
+    ``validation``, groups are held out of training. Facts that are ``white_background`` without a dataset file that says so
+    count; of others, white is measured.
 
     Raises:
         ValueError: the name is another layout's.

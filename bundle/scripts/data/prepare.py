@@ -23,6 +23,7 @@ from .raw import RawData, find_raw, settings_of
 from .roi_patches import FOLDERS, survey, write_patches
 from .split_summary import split_summary, warn_of_the_split
 from .staging import made_aside
+from .stated_mpp import with_stated_mpp
 
 __all__ = ["prepare", "prepare_settings"]
 
@@ -137,6 +138,7 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
         raise FileExistsError(f"{target} holds {foreign[0]!r}, which prepare has not made; choose another target")
+    raw.facts = with_stated_mpp(raw.facts, raw.images(target), settings["seed"])
     with made_aside(target, old, DATALIST_NAME, RECORD) as folder:
         if raw.pairs:
             found = survey(raw.pairs, raw.facts, settings["value_range"], settings["seed"], progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,11 @@ class RawData:
     sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
+    def images(self, target: Path) -> list[Path]:
+        """Images whose size of a pixel is that of the dataset; those of the other layouts may be relative to ``target``."""
+        entries = [e for part in self.sections.values() for e in part if e.get("mpp") is None]
+        return [image for image, _ in self.pairs.values()] or [target / entry["image"] for entry in entries]
+
 
 def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData:
     """Find what there is to prepare; no pixel is read.
@@ -76,7 +82,7 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
         files[table.name] = table
     elif layout == "datalist":
         said = said or "white_background" in load_datalist(listed)
-        if not listed.is_relative_to(target):  # else it is what is made
+        if not Path(os.path.realpath(listed)).is_relative_to(os.path.realpath(target)):  # else it is what is made
             files[listed.name] = listed
     elif (own := layout_file(layout)) is not None:
         files[own.name] = own
@@ -90,5 +96,14 @@ def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(paths: list[Path], base: Path) -> dict[str, Path]:
-    """Files by their names relative to a folder, those outside by their whole paths."""
-    return {(p.relative_to(base) if p.is_relative_to(base) else p.absolute()).as_posix(): p for p in paths}
+    """Files by their names relative to a folder, links followed or not; those outside by their whole paths."""
+    found = {}
+    for path in paths:
+        for plain in (os.path.abspath, os.path.realpath):
+            if Path(plain(path)).is_relative_to(plain(base)):
+                name = Path(plain(path)).relative_to(plain(base))
+                break
+        else:
+            name = Path(os.path.abspath(path))
+        found[name.as_posix()] = path
+    return found

@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 
 from ..core.atomic import write_json
 from ..core.facts import DatasetFacts
+from ..core.geometry import as_mpp
 from ..core.image_writers import write_mask
 from ..core.images import read_mask
 from ..core.metrics import ConfusionMatrix
@@ -108,10 +109,19 @@ class Evaluation:
         return read_mask(row["mask"], self.facts.num_classes)
 
 
-def test_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Datalist entries with a mask, as the evaluation's dataset takes them: paths, and the entry itself to keep."""
-    return [
-        {"image": e["image"], "label": e["mask"], "entry": {k: e[k] for k in ("name", "image", "mask")}}
-        for e in entries
-        if e.get("mask")
-    ]
+def test_entries(entries: Sequence[Mapping[str, Any]], mpp: float | None = None) -> list[dict[str, Any]]:
+    """Datalist entries with a mask, as the evaluation's dataset takes them: paths, and the entry itself to keep.
+
+    Args:
+        entries: of a datalist.
+        mpp: µm/px of the dataset, for entries that do not say theirs.
+    """
+    found = []
+    for e in entries:
+        if e.get("mask"):
+            kept = {k: e[k] for k in ("name", "image", "mask")}
+            size = mpp if e.get("mpp") is None else e["mpp"]
+            if size is not None:
+                kept["mpp"] = as_mpp(size, f"{e['image']}: mpp")
+            found.append({"image": e["image"], "label": e["mask"], "entry": kept})
+    return found

@@ -3,17 +3,22 @@
 Public are :func:`load_model`, :class:`TissueModel` and :class:`Segmentation`; everything else in ``scripts`` is internal.
 """
 
-from .folder import SavePredictions, inference_entries
+from .folder import SavePredictions
+from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
+from .pixel_size import PixelSize, ResamplingBatch, Scaled
 from .predict import ComparisonNetwork
 from .windows import MultiWindowInferer
 
 __all__ = [
     "ComparisonNetwork",
     "MultiWindowInferer",
+    "PixelSize",
+    "ResamplingBatch",
     "SavePredictions",
+    "Scaled",
     "Segmentation",
     "TissueModel",
-    "inference_entries",
+    "inference_inputs",
     "load_model",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,30 @@ from monai.bundle import ConfigParser
 
 from ..core.errors import root_cause
 from ..core.facts import DatasetFacts
-from ..core.images import read_image
+from ..core.geometry import Geometry, read_geometry
+from ..core.images import check_value_range, read_image
 from ..core.own import load_own
-from ..core.paths import BUNDLE_ROOT
+from ..core.paths import BUNDLE_ROOT, shown
 from ..core.pictures import class_areas, overlay
 from ..pseudo_masks.hierarchical_masker import make_masker
+from .pixel_size import PixelSize
 from .predict import label_map
 
 __all__ = ["Segmentation", "TissueModel", "load_model"]
 
 # keys of inference.yaml that say what a model gives
-_SETTINGS = ("gated", "gate_threshold", "flips", "window_scales", "overlap", "batch_size", "amp", "own")
+_SETTINGS = (
+    "gated",
+    "gate_threshold",
+    "flips",
+    "window_scales",
+    "overlap",
+    "batch_size",
+    "amp",
+    "resample",
+    "value_range",
+    "own",
+)
 
 
 @dataclass(frozen=True)
@@ -35,14 +49,14 @@ class Segmentation:
         probabilities: ``(C, H, W)`` float32 in [0, 1], averaged over windows and flips; gated classes count as zero, so that
             they need not sum to one.
         facts: classes, palette, white background.
-        mpp: µm/px of the image, if known.
+        mpp: µm/px of the image, (y, x) where its pixels are not square; ``None``: unknown.
     """
 
     image: np.ndarray = field(repr=False)
     label_map: np.ndarray = field(repr=False)
     probabilities: np.ndarray = field(repr=False)
     facts: DatasetFacts
-    mpp: float | None
+    mpp: float | tuple[float, float] | None
 
     @property
     def areas(self) -> dict[str, dict[str, Any]]:
@@ -65,7 +79,7 @@ class TissueModel:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
         settings: keys of ``inference.yaml``: ``gated``, ``gate_threshold``, ``flips``, ``window_scales``, ``overlap``,
-            ``batch_size``, ``amp``, and ``own`` (Python files of one's own networks).
+            ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files of one's own networks).
 
     Raises:
         FileNotFoundError: no weights.
@@ -88,31 +102,45 @@ class TissueModel:
             self.facts: DatasetFacts = parser.get_parsed_content("facts")
             self.network = parser.get_parsed_content("network").eval()
             self.inferer = parser.get_parsed_content("inferer")
+            self._value_range = parser.get_parsed_content("value_range")
+            self._pixel_size: PixelSize = parser.get_parsed_content("pixel_size")
             self.patch_size: tuple[int, int] = tuple(parser.get_parsed_content("patch_size"))
         except RuntimeError as error:  # MONAI's, around ours
             raise root_cause(error) from None
+        if self._value_range is not None:
+            check_value_range(self._value_range)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the tissues, in channel order."""
         return self.facts.classes
 
-    def segment(self, image: np.ndarray | str | Path, mpp: float | None = None) -> Segmentation:
+    def segment(self, image: np.ndarray | str | Path, mpp: float | Sequence[float] | None = None) -> Segmentation:
         """Segment an image of any size.
+
+        An image whose pixels differ in size from the training patches' by more than 5 % is resampled for the networks; label
+        map and probabilities are brought back to its own pixels. One of unknown pixel size is taken at theirs.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB, or a file (see :func:`~scripts.core.read_image`).
-            mpp: µm/px of the image, for areas; that of the training patches by default. The image is not resampled.
+            mpp: µm/px of the image, or (y, x); that which its file states by default (see
+                :func:`~scripts.core.geometry.read_geometry`).
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: not an RGB image of 8 bits.
+            ValueError: not an RGB image of 8 bits; no pixel size, or one that differs from the training patches' where the
+                model was loaded with ``resample=False``.
         """
-        pixels = _pixels(image)
+        pixels, is_file = self._pixels(image), not isinstance(image, np.ndarray)
+        geometry, where = (read_geometry(image), shown(image)) if is_file else (Geometry(), "image")
+        pixel_size = self._pixel_size if mpp is None else replace(self._pixel_size, mpp=mpp)
+        scaling = pixel_size.of(pixels.shape[:2], geometry, where=where)
+        pixel_size.tell(scaling, where)
         with torch.inference_mode():
-            probabilities = self.inferer(self._batch(pixels), self.network)[0].float()
-        mask = label_map(probabilities, pixels, self.facts)
-        return Segmentation(pixels, mask, probabilities.cpu().numpy(), self.facts, self.facts.mpp if mpp is None else mpp)
+            probabilities = self.inferer(self._batch(pixels), self.network, size=scaling.size)[0].float()
+        mask, found = label_map(probabilities, pixels, self.facts, scaling.size), scaling.geometry.mpp
+        size = found[0] if found and found[0] == found[1] else found
+        return Segmentation(pixels, mask, probabilities.cpu().numpy(), self.facts, size)
 
     def classify(self, patch: np.ndarray | str | Path) -> dict[str, float]:
         """What the classifier sees in a patch: ``{class: probability}``, as the gate takes it.
@@ -125,7 +153,7 @@ class TissueModel:
         """
         self._need_classifier()
         with torch.inference_mode():
-            probability = self.network.probabilities(self._batch(_pixels(patch)))[1][0]
+            probability = self.network.probabilities(self._batch(self._pixels(patch)))[1][0]
         return dict(zip(self.classes, probability.tolist(), strict=True))
 
     def class_activation_maps(self, patch: np.ndarray | str | Path) -> dict[str, np.ndarray]:
@@ -141,12 +169,19 @@ class TissueModel:
         """
         self._need_classifier()
         masker = make_masker(self.network.classifier, None, self.facts, flips=self.network.flips, device=self.device)
-        maps = masker.maps(self._batch(_pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
+        maps = masker.maps(self._batch(self._pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
         return {layer: cam[0].float().cpu().numpy() for layer, cam in maps.items()}
 
     def _need_classifier(self) -> None:
         if self.network.classifier is None:
             raise ValueError("loaded with gated=False, without the classifier; load it with gated=True")
+
+    def _pixels(self, image: np.ndarray | str | Path) -> np.ndarray:
+        if not isinstance(image, np.ndarray):
+            return read_image(image, value_range=self._value_range)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
+        return image
 
     def _batch(self, pixels: np.ndarray) -> torch.Tensor:
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div(255)[None]
@@ -156,11 +191,3 @@ class TissueModel:
 def load_model(model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> TissueModel:
     """Load a folder of weights; see :class:`TissueModel`."""
     return TissueModel(model_dir, device, **settings)
-
-
-def _pixels(image: np.ndarray | str | Path) -> np.ndarray:
-    if not isinstance(image, np.ndarray):
-        return read_image(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
-    return image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from ..core.facts import DatasetFacts
@@ -67,23 +68,35 @@ class ComparisonNetwork(nn.Module):
         return dict(zip(self.methods, parts, strict=True))
 
 
-def label_map(probability: torch.Tensor, image: np.ndarray, facts: DatasetFacts) -> np.ndarray:
+def label_map(
+    probability: torch.Tensor, image: np.ndarray, facts: DatasetFacts, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """The label map that a person gets: arg-max, with white background painted where the dataset has one.
 
     Args:
         probability: ``(C, H, W)``.
         image: ``(H, W, 3)`` uint8 RGB.
         facts: facts of the dataset.
+        size: (height, width) in px that the network saw the image at, if not its own.
 
     Returns:
         ``(H, W)`` uint8.
     """
     mask = probability.argmax(dim=0).to("cpu", torch.uint8).numpy()
-    return paint_white(mask, image, facts)
+    return paint_white(mask, image, facts, size)
 
 
-def paint_white(mask: np.ndarray, image: np.ndarray, facts: DatasetFacts) -> np.ndarray:
-    """Copy of ``mask`` with white background painted where the dataset has one."""
+def paint_white(mask: np.ndarray, image: np.ndarray, facts: DatasetFacts, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Copy of ``mask`` with white background painted where the dataset has one.
+
+    White is looked for at the pixel size of the weights, as in training: ``size`` of :func:`label_map`.
+    """
     if not facts.white_background:
         return mask
-    return np.where(white_background(image), np.uint8(facts.white_value), mask)
+    if size is None:
+        white = white_background(image)
+    else:
+        seen = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
+        white = Image.fromarray(white_background(np.asarray(seen)).astype(np.uint8) * 255)
+        white = np.asarray(white.resize(mask.shape[::-1], Image.Resampling.BILINEAR)) > 127
+    return np.where(white, np.uint8(facts.white_value), mask)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer, SlidingWindowInferer
+from torch.nn import functional
 
 __all__ = ["MultiWindowInferer"]
 
@@ -51,9 +52,26 @@ class MultiWindowInferer(Inferer):
         return found
 
     def __call__(
-        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
+        self,
+        inputs: torch.Tensor,
+        network: Callable[..., torch.Tensor],
+        *args: Any,
+        size: tuple[int, int] | None = None,
+        **kwargs: Any,
     ) -> torch.Tensor:
-        """Maps ``(N, K, H, W)`` of images ``(N, 3, H, W)``."""
+        """Maps ``(N, K, H, W)`` of images ``(N, 3, H, W)``.
+
+        Args:
+            inputs: images, in [0, 1].
+            network: gives the maps of a window.
+            args: further arguments of the network.
+            size: (height, width) in px at which the network sees the images, if not their own; the maps have their own.
+            kwargs: further arguments of the network.
+        """
+        if size is not None:
+            seen = functional.interpolate(inputs, size, mode="bicubic", antialias=True).clamp_(0, 1)
+            maps = self(seen, network, *args, **kwargs)
+            return functional.interpolate(maps, inputs.shape[2:], mode="bilinear", antialias=True)
         first, *others = self.windows(inputs.shape[2:])
         total = self._inferer(first)(inputs, network, *args, **kwargs)
         part = getattr(network, "segment", network)

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping, ProgressBar
-from monai.handlers import LrScheduleHandler, StatsHandler, ValidationHandler
+from ignite.handlers import EarlyStopping
+from monai.handlers import LrScheduleHandler, ValidationHandler
 
+from ..core.progress import EngineProgress
+from .epoch_log import EpochLog
 from .handlers import BestModel, History, Resume
 
 __all__ = ["TrainingSession"]
@@ -58,6 +60,7 @@ class TrainingSession:
         progress: bool = True,
     ) -> None:
         self.stage = stage
+        self.score = score
         self.trainer = trainer
         self.evaluator = evaluator
         self.network = network
@@ -92,7 +95,6 @@ class TrainingSession:
         self.stage.finish({"best": self.best.state_dict()}, [self.history.path])
 
     def _attach_to_evaluator(self) -> None:
-        StatsHandler(iteration_log=False).attach(self.evaluator)
         self.best.attach(self.evaluator)
         self.evaluator.add_event_handler(Events.COMPLETED, self.early_stop)
         self.stage.mlflow_handler(prefix="val_").attach(self.evaluator)
@@ -100,11 +102,10 @@ class TrainingSession:
     def _attach_to_trainer(self) -> None:
         LrScheduleHandler(self.lr_scheduler, print_lr=False, epoch_level=False).attach(self.trainer)
         ValidationHandler(self.val_interval, self.evaluator, epoch_level=True).attach(self.trainer)
-        if self.progress:
-            ProgressBar(desc=self.title).attach(self.trainer)
         for handler in self.attach:
             handler.attach(self.trainer)
         self.history.attach(self.trainer)  # after validation, whose scores it notes
-        StatsHandler(iteration_log=False).attach(self.trainer)
         self.stage.mlflow_handler().attach(self.trainer)
         self.resume.attach(self.trainer)  # after everything that it saves
+        EpochLog(self.stage, self.evaluator, self.score, lambda: self.best.epoch).attach(self.trainer)
+        EngineProgress(self.title, self.progress).attach(self.trainer)
