@@ -2,10 +2,12 @@
 
 from .pipeline import run_pipeline
 from .stage import Stage
+from .track import track
 from .upgrade import upgrade
 
 __all__ = [
     "Stage",
     "run_pipeline",
+    "track",
     "upgrade",
 ]

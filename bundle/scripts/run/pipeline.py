@@ -105,7 +105,7 @@ def run_pipeline(
             model_dir=model_dir,
             seed=seed,
             experiment=experiment,
-            parent_run=record.tracker.run_id,
+            parent_run=record.name,
             progress=progress,
             own=own,
             **({"recipe": recipe} if name in _TRAINING else {}),
