@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from monai.handlers import MLFlowHandler
 from urllib3.exceptions import HTTPError
 
 from .journal import JournalRun, read_journal
 from .tracking_store import artifact_root, prepare_store, sqlite_uri, store_file
 
-__all__ = ["Mirror", "shown", "tracking_uri", "why"]
+__all__ = ["Mirror", "tracking_uri", "why"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 _RUN, _COPIED = "journal.run", "journal.copied"
 # MLflow by itself asks a server that does not answer seven times, for two minutes each, and prints what it does
 _IMPATIENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "7",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -41,7 +42,7 @@ def tracking_uri(output_dir: str | Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(Path(output_dir) / "mlruns.db")
 
 
-def shown(text: str) -> str:
+def _shown(text: str) -> str:
     """A text without the passwords of the addresses in it."""
     return re.sub(r"(?<=//)[^/@\s]*@", "***@", text)
 
@@ -53,14 +54,15 @@ def why(error: BaseException) -> str:
         if isinstance(error, (OSError, sqlite3.Error, HTTPError)) and str(error):
             said = error
         error = error.__cause__ or error.__context__
-    return textwrap.shorten(shown(str(said)) or type(said).__name__, 300)
+    return textwrap.shorten(_shown(str(said)).rstrip(". \n") or type(said).__name__, 300)
 
 
 @dataclass
 class _Copy:
-    """An MLflow run: its id, how many entries it has, and its parameters, which MLflow does not let change."""
+    """An MLflow run: its id and place, how many entries it has, and its parameters, which MLflow does not let change."""
 
     run_id: str
+    artifacts: str
     entries: int
     params: set[str]
 
@@ -99,6 +101,9 @@ class Mirror:
             self._handlers.clear()
             self._copies.clear()
         return damaged
+
+    def __str__(self) -> str:
+        return f"MLflow at {_shown(self.uri)}{'' if self._own else ' (MLFLOW_TRACKING_URI)'}"
 
     def copy(self, folder: str | Path, key: str | None = None) -> int:
         """Copy what MLflow lacks of a stage's runs, or of that with ``key``; say how many entries it was."""
@@ -151,7 +156,8 @@ class Mirror:
         if not found:
             return None
         data = found[0].data
-        return _Copy(found[0].info.run_id, int(data.tags.get(_COPIED, 0)), set(data.params))
+        info = found[0].info
+        return _Copy(info.run_id, info.artifact_uri, int(data.tags.get(_COPIED, 0)), set(data.params))
 
     def _created(self, handler: MLFlowHandler, run: JournalRun) -> _Copy:
         header, tags = run.header, {_RUN: run.key}
@@ -159,7 +165,7 @@ class Mirror:
             tags["mlflow.parentRunId"] = parent
         experiment = handler.experiment.experiment_id
         made = handler.client.create_run(experiment, start_time=header["time"], tags=tags, run_name=header["name"])
-        return _Copy(made.info.run_id, 0, set())
+        return _Copy(made.info.run_id, made.info.artifact_uri, 0, set())
 
     def _parent(self, parent: Mapping[str, str]) -> str | None:
         if "stage" in parent:
@@ -171,7 +177,8 @@ class Mirror:
         metrics = [Metric(k, v, entry["time"], entry.get("step", 0)) for k, v in entry.get("metrics", {}).items()]
         params = {k: v for k, v in entry.get("params", {}).items() if k not in copy.params}
         if "file" in entry and (path := self.output_dir / entry["file"]).is_file():
-            client.log_artifact(copy.run_id, str(path))
+            # not by the client, which remembers where a run lay before its folder was moved
+            get_artifact_repository(copy.artifacts, tracking_uri=self.uri).log_artifact(str(path))
         if "state" in entry:
             status = RunStatus.from_string(entry["state"])
             if RunStatus.is_terminated(status):

@@ -18,7 +18,7 @@ class Patience:
         limit: s that :meth:`wait` waits.
     """
 
-    def __init__(self, give_up: Callable[[BaseException], None], limit: float = 15.0) -> None:
+    def __init__(self, give_up: Callable[[BaseException], None], limit: float) -> None:
         self.limit = limit
         self.lost = False
         self._give_up = give_up

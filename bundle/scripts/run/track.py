@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from .journal import JOURNAL
-from .mirror import Mirror, shown, why
+from .mirror import Mirror, why
 
 __all__ = ["track"]
 
@@ -43,7 +43,5 @@ def track(output_dir: str) -> dict[str, int]:
             logger.info("%s: %d entries logged, the others were there", folder, logged[folder.name])
         mirror.close()
     except Exception as error:  # every store has its own
-        raise ConnectionError(
-            f"MLflow at {shown(mirror.uri)}: {why(error)}; nothing is lost: run this again once it answers"
-        ) from error
+        raise ConnectionError(f"{mirror}: {why(error)}; nothing is lost: run this again once that is mended") from error
     return logged

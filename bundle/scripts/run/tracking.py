@@ -19,7 +19,7 @@ from ignite.engine import Engine, Events
 
 from ..core.paths import BUNDLE_ROOT
 from .journal import Journal, JournalRun, read_journal
-from .mirror import Mirror, shown, tracking_uri, why
+from .mirror import Mirror, tracking_uri, why
 from .patience import Patience
 
 __all__ = ["StageMLFlowHandler", "Tracker", "tracking_uri"]
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # so many figures, and so long texts and names, does MLflow take in one call
 _MANY, _LONG, _LONG_NAME = 100, 6000, 240
+# s that a run waits for MLflow
+_LIMIT = 12.0
 
 
 class _Live:
@@ -35,7 +37,7 @@ class _Live:
 
     def __init__(self, output_dir: Path) -> None:
         self.mirror = Mirror(output_dir)
-        self.patience = Patience(self._warn)
+        self.patience = Patience(self._warn, _LIMIT)
         self._later = (
             f"python -m monai.bundle run --config_file {shlex.quote(f'{BUNDLE_ROOT}/configs/track.yaml')} "
             f"--output_dir {shlex.quote(str(output_dir))}"
@@ -61,8 +63,8 @@ class _Live:
         self.patience.call(self.mirror.copy, folder, key)
 
     def _warn(self, error: BaseException) -> None:
-        text = "MLflow at %s: %s. The run goes on without it; its figures are kept in %s. To log them later: %s"
-        logger.warning(text, shown(self.mirror.uri), why(error), self.mirror.output_dir, self._later)
+        text = "%s: %s. The run goes on without it; its figures are kept in %s. To log them later: %s"
+        logger.warning(text, self.mirror, why(error), self.mirror.output_dir, self._later)
 
 
 _lives: dict[tuple[str, Path], _Live] = {}
@@ -80,7 +82,7 @@ class Tracker:
     """A tracked run that survives the process: it is opened again, and closed once its work is done.
 
     Whatever is tracked is in the stage's journal when a method returns. MLflow gets it in the background; a store that is
-    locked, damaged or gone, or a server that does not answer, costs one warning and a wait of at most 15 s.
+    locked, damaged or gone, or a server that does not answer, costs one warning and a wait of less than 15 s.
 
     Args:
         output_dir: folder of the whole run; holds ``mlruns.db`` and ``mlruns/`` unless ``MLFLOW_TRACKING_URI`` is set.

@@ -91,7 +91,7 @@ def _is_whole(path: Path) -> bool:
             return sound and all(
                 store.execute(f"SELECT 1 FROM {table}").fetchone() for table in ("alembic_version", "experiments")
             )
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, ValueError):  # ValueError: text that is none
             return False
 
 
