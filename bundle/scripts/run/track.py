@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..core.lock import locked
 from .journal import JOURNAL
 from .mirror import Mirror, why
 
@@ -27,6 +29,7 @@ def track(output_dir: str) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: no stage in the folder has kept anything.
+        BlockingIOError: a run is at work in the folder.
         ConnectionError: MLflow cannot be reached, or its store not written.
     """
     output = Path(output_dir).absolute()
@@ -34,14 +37,19 @@ def track(output_dir: str) -> dict[str, int]:
     if not folders:
         raise FileNotFoundError(f"{output}: found no stage with a {JOURNAL}; expected the output_dir of a run")
     mirror = Mirror(output)
+    with locked(output / ".lock", "track.yaml"):  # as stages do
+        try:
+            return _logged(mirror, folders)
+        except Exception as error:  # every store has its own
+            raise ConnectionError(f"{mirror}: {why(error)}; nothing is lost: run this again once that is mended") from error
+
+
+def _logged(mirror: Mirror, folders: Sequence[Path]) -> dict[str, int]:
+    if damaged := mirror.prepare():
+        logger.warning("MLflow's store was damaged or half made; it is %s now, and there is a new one", damaged)
     logged = {}
-    try:
-        if damaged := mirror.prepare():
-            logger.warning("MLflow's store was damaged or half made; it is %s now, and there is a new one", damaged)
-        for folder in folders:
-            logged[folder.name] = mirror.copy(folder)
-            logger.info("%s: %d entries logged, the others were there", folder, logged[folder.name])
-        mirror.close()
-    except Exception as error:  # every store has its own
-        raise ConnectionError(f"{mirror}: {why(error)}; nothing is lost: run this again once that is mended") from error
+    for folder in folders:
+        logged[folder.name] = mirror.copy(folder)
+        logger.info("%s: %d entries logged, the others were there", folder, logged[folder.name])
+    mirror.close()
     return logged
