@@ -34,7 +34,7 @@ def test_a_call_that_hangs_is_waited_for_once_and_keeps_no_process_from_its_end(
     free, made, lost = threading.Event(), [], []
     patience = Patience(lost.append, limit=0.05)
     patience.call(free.wait)
-    assert not patience.wait() and [str(e) for e in lost] == ["no answer within 0.05 s"]
+    assert not patience.wait() and [str(e) for e in lost] == ["not done within 0.05 s"]
     patience.limit = 1e6  # would be waited for, were it asked again
     patience.call(made.append, 1)
     assert not patience.wait()

@@ -266,12 +266,24 @@ def test_a_run_of_before_there_were_journals_is_continued(out):
     assert absent.open("0" * 32, resumes=True) not in (None, old, "0" * 32)
 
 
+def test_a_run_whose_journal_is_gone_goes_on(out):
+    """With none of its new entries taken for one of the old."""
+    ids = []
+    for step in (1, 2):
+        tracker = Tracker(out, EXPERIMENT, "train")
+        ids.append(tracker.open(ids[-1] if ids else None, resumes=True))
+        tracker.log_metrics({"loss": 1.0}, step)
+        tracker.close()
+        (out / "train" / JOURNAL).unlink()
+    assert ids[0] == ids[1] and _history(out, _runs(out)["train"], "loss") == [(1, 1.0), (2, 1.0)]
+
+
 def test_a_line_that_was_half_written_does_not_count(out):
     tracker = Tracker(out, EXPERIMENT, "train")
     tracker.open()
     tracker.log_metrics({"loss": 2.0}, 1)
     with (out / "train" / JOURNAL).open("ab") as file:
-        file.write(b'{"metrics": {"loss"')
+        file.write(b'{"metrics": null}\n[1]\n\xff\n{"metrics": {"loss"')
     tracker.log_metrics({"loss": 1.0}, 2)
     tracker.close()
     assert _history(out, _runs(out)["train"], "loss") == [(1, 2.0), (2, 1.0)]

@@ -14,6 +14,8 @@ __all__ = ["JOURNAL", "Journal", "JournalRun", "read_journal"]
 
 #: File of the journal in a stage's folder.
 JOURNAL = "tracking.jsonl"
+# what an entry may have
+_KINDS = ({"params": dict}, {"metrics": dict, "step": int}, {"file": str}, {"state": str})
 
 
 @dataclass
@@ -41,13 +43,17 @@ def read_journal(folder: str | Path) -> list[JournalRun]:
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and "run" in entry:
+        if _has(entry, {"run": str, "name": str, "experiment": str, "time": int}):
             runs.append(JournalRun(entry["run"], entry))
-        elif isinstance(entry, dict) and runs:
+        elif runs and any(_has(entry, {**kind, "time": int}) for kind in _KINDS):
             runs[-1].entries.append(entry)
     return runs
+
+
+def _has(entry: Any, kinds: Mapping[str, type]) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
 
 
 class Journal:

@@ -105,13 +105,24 @@ class Mirror:
     def __str__(self) -> str:
         return f"MLflow at {_shown(self.uri)}{'' if self._own else ' (MLFLOW_TRACKING_URI)'}"
 
+    def find(self, folder: str | Path, key: str) -> str | None:
+        """Id of the MLflow run of a stage's run; it is started if there is none."""
+        for run in read_journal(folder):
+            if run.key == key:
+                self._copy_of(run)
+        return self.run_id(key)
+
     def copy(self, folder: str | Path, key: str | None = None) -> int:
         """Copy what MLflow lacks of a stage's runs, or of that with ``key``; say how many entries it was."""
-        before = 0
+        count = 0
         for run in read_journal(folder):
             if key in (None, run.key):
-                before += self._copy(run)
-        return before
+                copy = self._copy_of(run)
+                client = self._handler(run.header["experiment"]).client
+                for entry in run.entries[copy.entries :]:
+                    self._add(client, copy, entry)
+                    count += 1
+        return count
 
     def run_id(self, key: str | None) -> str | None:
         """Id of the MLflow run of a journal's run that was copied."""
@@ -133,15 +144,11 @@ class Mirror:
             self._handlers[experiment] = handler
         return self._handlers[experiment]
 
-    def _copy(self, run: JournalRun) -> int:
-        handler = self._handler(run.header["experiment"])
-        copy = self._copies.get(run.key)
-        if copy is None:
-            copy = self._copies[run.key] = self._found(handler, run) or self._created(handler, run)
-        new = run.entries[copy.entries :]
-        for entry in new:
-            self._add(handler.client, copy, entry)
-        return len(new)
+    def _copy_of(self, run: JournalRun) -> _Copy:
+        if run.key not in self._copies:
+            handler = self._handler(run.header["experiment"])
+            self._copies[run.key] = self._found(handler, run) or self._created(handler, run)
+        return self._copies[run.key]
 
     def _found(self, handler: MLFlowHandler, run: JournalRun) -> _Copy | None:
         client, older = handler.client, run.header.get("mlflow_run")
@@ -149,14 +156,14 @@ class Mirror:
         if not found and older:
             try:
                 found = [client.get_run(older)]
-                client.set_tag(older, _RUN, run.key)
             except Exception as error:  # any store has its own way to say that it has no such run
                 logger.debug("no MLflow run %s: %s", older, error)
                 return None
+            client.log_batch(older, tags=[RunTag(_RUN, run.key), RunTag(_COPIED, "0")])
+            found[0].data.tags.pop(_COPIED, None)
         if not found:
             return None
-        data = found[0].data
-        info = found[0].info
+        info, data = found[0].info, found[0].data
         return _Copy(info.run_id, info.artifact_uri, int(data.tags.get(_COPIED, 0)), set(data.params))
 
     def _created(self, handler: MLFlowHandler, run: JournalRun) -> _Copy:
@@ -169,8 +176,7 @@ class Mirror:
 
     def _parent(self, parent: Mapping[str, str]) -> str | None:
         if "stage" in parent:
-            self.copy(self.output_dir / parent["stage"], parent["run"])
-            return self.run_id(parent["run"])
+            return self.find(self.output_dir / parent["stage"], parent["run"])
         return parent.get("mlflow_run")
 
     def _add(self, client: Any, copy: _Copy, entry: Mapping[str, Any]) -> None:

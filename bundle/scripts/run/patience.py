@@ -38,7 +38,7 @@ class Patience:
         done = threading.Event()
         self._calls.put(done.set)
         if not self.lost and not done.wait(limit):
-            self.lose(TimeoutError(f"no answer within {limit:g} s"))
+            self.lose(TimeoutError(f"not done within {limit:g} s"))
         return not self.lost
 
     def lose(self, error: BaseException) -> None:

@@ -127,8 +127,9 @@ class Tracker:
             self._take_up(run)
             if any("state" in e for e in run.entries):
                 self._add("state", "RUNNING")
+            self._live.patience.call(self._live.mirror.find, self.journal.path.parent, self._key)
+            self._live.patience.wait()  # for its id alone, not for what it may lack
             self._live.copy(self.journal.path.parent, self._key)
-            self._live.patience.wait()
             self.run_id = self._live.mirror.run_id(self._key)
             atexit.register(self._abandon)
         return self.run_id
@@ -184,6 +185,8 @@ class Tracker:
     def _add(self, kind: str, content: Any, **more: Any) -> None:
         if self._key is None:
             raise ValueError(f"run {self.run_name!r} is not open")
+        if not self._key:  # without a journal
+            return
         try:
             self.journal.add(kind, content, **more)
         except OSError as error:  # the run may have other things to say of a full disk
