@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import math
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -68,6 +69,8 @@ class _Live:
 
 
 _lives: dict[tuple[str, Path], _Live] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_lives.clear)  # the thread stays with the parent
 
 
 def _live(output_dir: Path) -> _Live:
