@@ -44,20 +44,28 @@ class FileStates:
         """
         paths = [Path(p) for p in files]
         digest = hashlib.sha256()
-        for path, content in zip(paths, self._contents(paths, progress), strict=True):
+        contents, read = self.contents(paths, progress)
+        if read:
+            self.save()
+        for path, content in zip(paths, contents, strict=True):
             name = "" if base is None else path.relative_to(base).as_posix()
             digest.update(json.dumps([name, content]).encode())
         return digest.hexdigest()
 
-    def _contents(self, paths: Sequence[Path], progress: bool) -> list[str]:
-        before = len(self._known)
+    def contents(self, paths: Sequence[Path], progress: bool = False) -> tuple[list[str], int]:
+        """SHA-256 of each file, ``"absent"`` for one that is not there, and how many were read; nothing is saved."""
         changed = [p for p in dict.fromkeys(paths) if p.is_file() and not self._is_known(p)]
         with ThreadPoolExecutor(4) as pool:  # hashing leaves the interpreter to others
             bar = tqdm(changed, desc="read files", disable=not progress or len(changed) < 100, leave=False)
             found = dict(zip(bar, pool.map(self._read_file, changed), strict=True))
-        if self.index is not None and (changed or len(self._known) != before):
-            write_json(self.index, self._known)
-        return [found.get(p) or (self._known[str(p.absolute())][2] if p.is_file() else "absent") for p in paths]
+        listed = [found.get(p) or (self._known[str(p.absolute())][2] if p.is_file() else "absent") for p in paths]
+        return listed, len(changed)
+
+    def save(self, index: str | Path | None = None) -> None:
+        """Write the index to its place, or to another."""
+        index = index or self.index
+        if index is not None:
+            write_json(index, self._known)
 
     def _is_known(self, path: Path) -> bool:
         stat = path.stat()

@@ -6,6 +6,7 @@ from .datalist import read_datalist
 from .layouts import register_layout
 from .prepare import prepare, prepare_settings
 from .split import classifier_data, patch_size, segmenter_data, supervised_data
+from .split_summary import next_step
 from .stain_jitter import RandStainJitterd
 from .transforms import ReadImaged, ReadMasksd, ToUnitRanged
 
@@ -17,6 +18,7 @@ __all__ = [
     "annotation_cost",
     "assert_sound",
     "classifier_data",
+    "next_step",
     "patch_size",
     "prepare",
     "prepare_settings",
