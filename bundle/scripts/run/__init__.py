@@ -3,11 +3,13 @@
 from .holding import hold
 from .pipeline import run_pipeline
 from .stage import Stage
+from .track import track
 from .upgrade import upgrade
 
 __all__ = [
     "Stage",
     "hold",
     "run_pipeline",
+    "track",
     "upgrade",
 ]

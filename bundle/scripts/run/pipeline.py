@@ -108,7 +108,7 @@ def run_pipeline(
         common = {
             "seed": seed,
             "experiment": experiment,
-            "parent_run": record.tracker.run_id,
+            "parent_run": record.name,
             "own": own,
             "threads": threads,
         }

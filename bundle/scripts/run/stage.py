@@ -189,7 +189,7 @@ class Stage:
         put_weights_aside(self.weights, self.fingerprint, record, self.resumes)
         self._started = time.monotonic()
         self._seconds_before = float(record.get("seconds", 0.0)) if self.resumes else 0.0
-        self._record("running", self.tracker.open(record.get("run_id") if self.resumes else None))
+        self._record("running", self.tracker.open(record.get("run_id") if self.resumes else None, self.resumes))
         write_text(self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         details = environment(self.seed)
         write_json(self.folder / "environment.json", details)
