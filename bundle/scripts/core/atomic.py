@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +24,11 @@ os.umask(_UMASK)
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name in the folder of ``path``; rename it to ``path`` if the block ends well, else remove it."""
+    """Give a temporary name in the folder of ``path``; rename it to ``path`` if the block ends well, else remove it.
+
+    Raises:
+        OSError: it cannot be written; the error names ``path``.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:])
@@ -33,6 +39,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_UMASK)  # mkstemp's are private
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # such as that of a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -67,6 +77,16 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def save_state(path: str | Path, state: Any, save: Callable[[Any, Any], None] = torch.save) -> None:
-    """Write a checkpoint atomically."""
+    """Write a checkpoint atomically.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     with atomic_path(path) as temporary:
-        save(state, temporary)
+        try:
+            save(state, temporary)
+        except RuntimeError as error:  # what PyTorch makes of an error of the file system
+            if "inline_container" not in str(error):
+                raise
+            number = errno.ENOSPC if shutil.disk_usage(temporary.parent).free < 2**20 else errno.EIO
+            raise OSError(number, os.strerror(number)) from error

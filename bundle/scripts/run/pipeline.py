@@ -20,6 +20,7 @@ from ..core.progress import overall_progress
 from ..core.ranges import shown
 from ..core.recipes import config_files
 from ..core.settings import checked_overrides
+from ..core.stopping import working
 from ..data.check import assert_sound
 from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
@@ -91,7 +92,8 @@ def run_pipeline(
     preparation = {"progress": progress, **prepare_settings(prepare or {})}
     overrides = checked_stages([settings or {}, overrides or {}], recipe, stages)
     places = {"dataset_dir": dataset_dir, "output_dir": output_dir, "model_dir": model_dir}
-    with holding(output_dir, "the pipeline", [model_dir] if set(stages) & set(_TRAINING) else []):
+    trained = [model_dir] if set(stages) & set(_TRAINING) else []
+    with holding(output_dir, "the pipeline", trained), working(lambda: "the pipeline"):
         if source is not None:
             prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
         assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
