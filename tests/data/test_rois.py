@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts.data.rois import cut, image_level_label, pad_to, rescale, split_groups, split_rois
+from scripts.data.rois import cut, find_rois, image_level_label, pad_to, rescale, split_groups, split_rois
 
 
 def test_corners_cover_the_region():
@@ -72,3 +74,14 @@ def test_regions_of_a_case_are_on_one_side(seed):
     assert sum(map(len, held)) == len(set().union(*held)) == 6
     # each a group of its own: as groups are split
     assert split_rois(pixels, {stem: stem for stem in pixels}, 0.2, 0.2, seed) == split_groups(pixels, 0.2, 0.2, seed)
+
+
+def test_regions_whose_name_is_no_text_are_said(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for name in (b"a.png", b"gr\xfcn.png", b"._a.png"):
+            with open(os.fsencode(tmp_path / folder) + b"/" + name, "wb"):
+                pass
+    pairs, faults = find_rois(tmp_path)
+    assert list(pairs) == ["a"] and len(faults) == 2
+    assert faults[0].endswith("images/gr\\udcfcn.png: its name is not UTF-8; rename it")

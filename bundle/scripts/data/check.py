@@ -15,8 +15,9 @@ from tqdm import tqdm
 from ..core.atomic import write_json, write_text
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
-from .datalist import SECTIONS, is_text
+from .datalist import SECTIONS
 from .entry_checks import EntryChecks, Fault
+from .listing import is_text
 from .white_choice import sample
 
 __all__ = ["Fault", "assert_sound", "check_dataset"]

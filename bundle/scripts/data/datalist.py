@@ -11,6 +11,7 @@ from ..core.atomic import write_json
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.names import unique_names
 from ..core.ranges import MPP, Number, shown
+from .listing import is_text
 
 __all__ = [
     "POSITION",
@@ -18,7 +19,6 @@ __all__ = [
     "checked_entry",
     "is_inside",
     "is_position",
-    "is_text",
     "load_datalist",
     "read_datalist",
     "write_datalist",
@@ -84,15 +84,6 @@ def load_datalist(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected an object with 'classes' and lists of entries, found {type(content).__name__}")
     return content
-
-
-def is_text(path: str | Path) -> bool:
-    """Whether a path is Unicode, as JSON is; file systems take other bytes, too."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def checked_entry(

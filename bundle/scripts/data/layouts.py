@@ -14,7 +14,8 @@ from ..core.image_files import image_files
 from ..core.images import suffix
 from .datalist import SECTIONS, checked_entry, load_datalist
 from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
-from .patches import listed, named_patches, tabled_patches
+from .listing import listed
+from .patches import named_patches, tabled_patches
 from .split import split_by_group
 
 __all__ = ["collect", "known_layouts", "layout_file", "register_layout"]

@@ -5,40 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.facts import DatasetFacts
-from ..core.image_files import image_files
-from .datalist import is_text
 from .labels import label_from_name, labels_from_csv
 
-__all__ = ["listed", "named_patches", "tabled_patches"]
+__all__ = ["named_patches", "tabled_patches"]
 
 logger = logging.getLogger(__name__)
 
 Entries = list[dict[str, Any]]
-
-
-def listed(folder: Path, recursive: bool = False, leave_out: Iterable[Path] = ()) -> tuple[list[Path], list[str]]:
-    """Image files of a folder and what of it was not looked at, names that no datalist can hold among it.
-
-    Raises:
-        FileNotFoundError: no such folder, or no image in it.
-    """
-    files, faults = image_files(folder, recursive, leave_out)
-    good = [path for path in files if is_text(path)]
-    faults += [f"{path}: its name is not UTF-8; rename it" for path in files if not is_text(path)]
-    if not good:
-        raise FileNotFoundError("; ".join([f"{folder}: no image found", *map(printable, faults[:3])]))
-    return good, [printable(fault) for fault in faults]
-
-
-def printable(text: str) -> str:
-    """A message with names in it that may not be UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def named_patches(files: Sequence[Path], facts: DatasetFacts) -> Entries:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.image_files import image_files
 from ..core.images import suffix
+from .listing import listed
 
 __all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_groups", "split_rois"]
 
@@ -33,7 +33,7 @@ def find_rois(
         path = Path(source) / folder
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no such folder; expected {image_folder}/ and {mask_folder}/ in {source}")
-        found, unseen = image_files(path)
+        found, unseen = listed(path)
         files[folder] = {}
         for file in found:
             other = files[folder].setdefault(file.name[: -len(suffix(file))], file)
@@ -41,8 +41,6 @@ def find_rois(
                 raise ValueError(f"{path}: found {other.name} and {file.name}, expected one file of a name")
         faults += unseen
     images, masks = files[image_folder], files[mask_folder]
-    if not images:
-        raise FileNotFoundError(f"{Path(source) / image_folder}: no image found")
     alone = sorted(set(images) ^ set(masks))
     if alone:
         message = f"{source}: {len(alone)} images without mask or masks without image: {alone[:5]}"
