@@ -59,6 +59,12 @@ def _mha_of_micrometres(path):
     path.write_bytes(path.read_bytes().replace(b"ElementSpacing", b"DistanceUnits = um\nElementSpacing"))
 
 
+def _turned(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(path, dpi=(25400, 50800), exif=exif)
+
+
 STATED = {
     "nrrd": ("x.nrrd", lambda p: _itk(p, [0.0005, 0.00025]), (0.25, 0.5)),
     "nrrd, turned": ("x.nrrd", lambda p: _itk(p, [0.0005, 0.00025, 1], [1, 2, 3], TURNED, 3), (0.25, 0.5)),
@@ -79,6 +85,9 @@ STATED = {
     "tiff, Aperio": ("x.tif", lambda p: _tiff(p, description="Aperio Image|AppMag = 20|MPP = 0.4990|x = 1"), (0.499, 0.499)),
     "png": ("x.png", lambda p: _pil(p, (50800, 101600)), (0.25, 0.5)),
     "jpeg": ("x.jpg", lambda p: _pil(p, (50800, 50800)), (0.5, 0.5)),
+    "jpeg that is turned": ("x.jpg", _turned, (1.0, 0.5)),
+    "tiff that is turned": ("x.tif", lambda p: _tiff(p, resolution=(20000, 40000), resolutionunit="CENTIMETER",
+                                                     extratags=[(274, 3, 1, 6, True)]), (0.5, 0.25)),
     "bmp": ("x.bmp", lambda p: _pil(p, (50800, 50800)), (0.5, 0.5)),
 }  # fmt: skip
 
@@ -191,3 +200,21 @@ def test_pixel_sizes_of_people():
     for value in (0, -1, 0.001, 1000, True, "0.5", float("nan"), [0.5], [0.5, 0], [0.5, 0.5, 0.5]):
         with pytest.raises(ValueError, match=r"^mpp.*0\.01 to 100"):
             as_mpp(value, "mpp")
+
+
+@pytest.mark.parametrize("case", STATED)
+def test_damaged_headers_state_nothing_absurd(tmp_path, case, rng):
+    name, write, _ = STATED[case]
+    path = tmp_path / name
+    write(path)
+    whole = path.read_bytes()
+    for _ in range(10):
+        content = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, min(len(content), 600), 3)
+        content[places] = rng.integers(0, 256, 3)
+        path.write_bytes(content.tobytes()[: rng.integers(1, 2 * len(content))])
+        found = read_geometry(path)
+        assert found.mpp is None or all(0.01 <= v <= 100 for v in found.mpp)
+        assert np.isfinite(found.grid()).all() and np.linalg.det(found.grid()) != 0
+        write_mask(tmp_path / "m.nrrd", np.zeros(SHAPE), FACTS, geometry=found)
+        write_mask(tmp_path / "m.nii.gz", np.zeros(SHAPE), FACTS, geometry=found)

@@ -102,10 +102,10 @@ def read_geometry(path: str | Path) -> Geometry:
         if header.format in ("NRRD", "MetaImage"):
             affine, unit = _itk(path)
             return Geometry(_of_spacing(affine, _nrrd_unit(path) if header.format == "NRRD" else unit), affine)
-        mpp = _tiff(path) if header.format == "TIFF" else _pillow(path, header.format)
+        found = _tiff(path) if header.format == "TIFF" else Geometry(_pillow(path, header.format))
         if header.orientation > 1:  # what is stated is of the picture as stored, which is read upright
-            return Geometry(mpp[::-1] if mpp and header.orientation >= 5 else mpp)
-        return Geometry(mpp, _itk(path)[0] if header.format == "TIFF" and mpp is None else None)
+            return Geometry(found.mpp[::-1] if found.mpp and header.orientation >= 5 else found.mpp)
+        return found
     except Exception:  # parsers of metadata raise everything on damaged files
         return Geometry()
 
@@ -171,7 +171,7 @@ def _nifti(path: str | Path) -> Geometry:
     return Geometry(_of_spacing(affine), affine, header)
 
 
-def _tiff(path: str | Path) -> tuple[float, float] | None:
+def _tiff(path: str | Path) -> Geometry:
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         text = (page.description or "")[:_TEXT]
@@ -179,15 +179,21 @@ def _tiff(path: str | Path) -> tuple[float, float] | None:
         pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", text)
         y, x = (_fraction(tag.value) if tag else math.nan for tag in tags[:2])  # px per unit
         if pixels and "PhysicalSizeX" in pixels[0]:
-            return _believed(*(_ome_size(html.unescape(pixels[0]), axis) for axis in "YX"))
+            return Geometry(_believed(*(_ome_size(html.unescape(pixels[0]), axis) for axis in "YX")))
         if found := re.search(r"\bMPP\s*=\s*([\d.]+)", text):
-            return _believed(float(found[1]), float(found[1]))
+            return Geometry(_believed(float(found[1]), float(found[1])))
         if text.startswith("ImageJ="):
             named = re.search(r"^unit=(.*)$", text, flags=re.M)
             unit = named[1].strip().replace("\\u00B5", "µ") if named else ""
-            return _believed(_MICROMETRES[unit] / y, _MICROMETRES[unit] / x) if unit in _MICROMETRES else None
+            return Geometry(_believed(_MICROMETRES[unit] / y, _MICROMETRES[unit] / x) if unit in _MICROMETRES else None)
         unit = {2: "inch", 3: "cm"}.get(int(tags[2].value) if tags[2] else 2)
-        return _believed(_MICROMETRES[unit] / y, _MICROMETRES[unit] / x, _DENSITY) if unit else None
+        if unit is None:
+            return Geometry()
+        y, x = _MICROMETRES[unit] / y, _MICROMETRES[unit] / x
+        mpp = _believed(y, x, _DENSITY)
+        # programs that take any resolution for the size place the image by it
+        stated = mpp is None and all(math.isfinite(v) and v > 0 for v in (y, x))
+        return Geometry(mpp, np.diag([x / 1000, y / 1000, 1.0]) if stated else None)
 
 
 def _fraction(value: Any) -> float:

@@ -50,8 +50,9 @@ class Evaluation:
             self.matrices[method] = ConfusionMatrix(self.facts.num_classes)
 
     def __call__(self, engine: Engine) -> None:
-        output = engine.state.output
-        for entry, pred, label in zip(engine.state.batch["entry"], output["pred"], output["label"], strict=True):
+        batch, output = engine.state.batch, engine.state.output
+        columns = (batch["entry"], batch["scaling"], output["pred"], output["label"])
+        for entry, scaling, pred, label in zip(*columns, strict=True):
             truth = label[0].cpu().numpy()
             maps = {k: v.to("cpu", torch.uint8).numpy() for k, v in self.network.split(pred).items()}
             row: dict[str, Any] = {"name": entry["name"], "image": entry["image"], "mask": entry["mask"], "maps": {}}
@@ -60,7 +61,7 @@ class Evaluation:
                 matrix.update(prediction, truth)
                 self.matrices[method] += matrix
                 path = self.folder / "label_maps" / method.replace(" ", "_").replace("+", "and") / f"{entry['name']}.png"
-                write_mask(path, prediction, self.facts)
+                write_mask(path, prediction, self.facts, geometry=scaling.geometry)
                 row["maps"][method] = str(path)
                 if method == self.method:
                     row["scores"] = matrix.scores(self.facts.classes)

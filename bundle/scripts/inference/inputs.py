@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..core.facts import load_facts
+from ..core.facts import DATALIST_NAME, load_facts
 from ..core.geometry import as_mpp
 from ..core.image_files import image_files
 from ..core.images import IMAGE_SUFFIXES, suffix
@@ -87,6 +87,12 @@ def _listed(
     path = Path(source)
     if path.is_dir():
         files, faults = image_files(path, recursive=True, leave_out=[folder])
+        if (path / DATALIST_NAME).is_file():
+            logger.warning(
+                "%s: is a prepared dataset, of which every image is segmented, masks too; name its %s for the test images",
+                shown(path),
+                DATALIST_NAME,
+            )
         is_written = cache(_is_written)
         images = [f for f in files if not _is_result(f, path, is_written)]
         if len(images) < len(files):
