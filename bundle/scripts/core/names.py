@@ -8,7 +8,10 @@ from pathlib import Path
 
 from .images import suffix
 
-__all__ = ["pseudo_mask_paths", "unique_names"]
+__all__ = ["VALIDATION", "pseudo_mask_paths", "unique_names"]
+
+#: Folder, within that of the pseudo masks, of those of validation patches.
+VALIDATION = "validation"
 
 
 def unique_names(paths: Sequence[str | Path]) -> list[str]:

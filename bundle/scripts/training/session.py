@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping, ProgressBar
+from ignite.handlers import ProgressBar
 from monai.handlers import LrScheduleHandler, StatsHandler, ValidationHandler
 
-from .handlers import BestModel, History, Resume
+from .choice import BestModel, EarlyStop
+from .handlers import History
+from .resume import Resume
 
 __all__ = ["TrainingSession"]
 
@@ -22,7 +24,7 @@ class TrainingSession:
     Args:
         stage: the started :class:`~scripts.run.Stage`.
         trainer: MONAI trainer; what is special about a training is among its own handlers already.
-        evaluator: MONAI evaluator, run every ``val_interval`` epochs.
+        evaluator: MONAI evaluator, run every ``val_interval`` epochs and after the last one.
         network: network in training.
         optimizer: its optimiser.
         lr_scheduler: stepped after every iteration.
@@ -30,12 +32,16 @@ class TrainingSession:
         description: what the weights are, see :func:`~scripts.weights.describe`.
         score: validation score, of the evaluator's metrics, that early stopping looks at.
         keep: validation score whose best epoch is kept; ``None``: the last epoch.
-        patience: validations without a better ``score`` after which training stops.
+        patience: validations in a row with a ``score`` below the best after which training stops; ``None``: it runs to its
+            end, as a learning rate that falls towards the last epoch asks for.
         val_interval: epochs from one validation to the next.
         averaged: network whose weights are kept, if not the trained one's.
         attach: handlers attached to the trainer before its figures are recorded.
         compile: compile the network first (:meth:`torch.nn.Module.compile`).
         progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: ``patience`` or ``val_interval`` below 1.
     """
 
     def __init__(
@@ -50,13 +56,15 @@ class TrainingSession:
         description: Mapping[str, Any],
         score: str,
         keep: str | None = None,
-        patience: int = 8,
+        patience: int | None = None,
         val_interval: int = 1,
         averaged: torch.nn.Module | None = None,
         attach: Sequence[Any] = (),
         compile: bool = False,
         progress: bool = True,
     ) -> None:
+        if val_interval < 1:
+            raise ValueError(f"val_interval: expected a number of epochs of at least 1, found {val_interval}")
         self.stage = stage
         self.trainer = trainer
         self.evaluator = evaluator
@@ -68,16 +76,17 @@ class TrainingSession:
         self.progress = progress
         self.title = description.get("kind", "training")
         self.best = BestModel(network if averaged is None else averaged, path, keep, description=description)
-        self.early_stop = EarlyStopping(patience, lambda engine: engine.state.metrics[score], trainer)
+        self.early_stop = None if patience is None else EarlyStop(patience, score, trainer)
         self.history = History(str(Path(stage.folder) / "history.json"), evaluator, optimizer)
         objects = {
             "network": network,
             "optimizer": optimizer,
             "lr_scheduler": lr_scheduler,
             "best": self.best,
-            "early_stop": self.early_stop,
             "history": self.history,
         }
+        if self.early_stop is not None:
+            objects["early_stop"] = self.early_stop
         if averaged is not None:
             objects["averaged"] = averaged
         self.resume = Resume(stage, objects, [self.best.path])
@@ -94,12 +103,14 @@ class TrainingSession:
     def _attach_to_evaluator(self) -> None:
         StatsHandler(iteration_log=False).attach(self.evaluator)
         self.best.attach(self.evaluator)
-        self.evaluator.add_event_handler(Events.COMPLETED, self.early_stop)
+        if self.early_stop is not None:
+            self.early_stop.attach(self.evaluator)
         self.stage.mlflow_handler(prefix="val_").attach(self.evaluator)
 
     def _attach_to_trainer(self) -> None:
         LrScheduleHandler(self.lr_scheduler, print_lr=False, epoch_level=False).attach(self.trainer)
-        ValidationHandler(self.val_interval, self.evaluator, epoch_level=True).attach(self.trainer)
+        validation = ValidationHandler(self.val_interval, self.evaluator)
+        self.trainer.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._validates), validation)
         if self.progress:
             ProgressBar(desc=self.title).attach(self.trainer)
         for handler in self.attach:
@@ -108,3 +119,6 @@ class TrainingSession:
         StatsHandler(iteration_log=False).attach(self.trainer)
         self.stage.mlflow_handler().attach(self.trainer)
         self.resume.attach(self.trainer)  # after everything that it saves
+
+    def _validates(self, engine: Engine, epoch: int) -> bool:
+        return epoch % self.val_interval == 0 or epoch == engine.state.max_epochs
