@@ -189,3 +189,27 @@ def test_full_supervision_validates_on_true_masks_alone(dataset, tmp_path, rng):
     write_datalist(folder / "datalist.json", FACTS, {"training": training, "validation": [labelled, masked]})
     data = supervised_data(folder)
     assert len(data["training"]) == 20 and _names(data["validation"]) == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "message"),
+    [
+        (("a",), [[1]] * 6, "found a single class, expected two or more"),
+        (("a", "b"), [[1, 1]], "found 1 patch to train on; expected two at the very least"),
+        (("a", "b"), [[1, 1], [1, 0]], "found 1 patch to train on, of 2, the others being held out; expected two"),
+        (
+            ("a", "b"),
+            [[1, 1]] * 6,
+            r"found the label \[1, 1\] for all of 5 patches to train on, expected labels that differ",
+        ),
+        (("a", "b"), [[1, 1], [1, 0], [0, 1]], None),
+    ],
+)
+def test_what_nothing_can_be_learnt_from_is_refused_and_what_is_needed_is_said(tmp_path, rng, classes, labels, message):
+    training = [{**_image(tmp_path, f"t{i}", (16, 16), rng), "label": label} for i, label in enumerate(labels)]
+    write_datalist(tmp_path / "datalist.json", DatasetFacts(classes=classes), {"training": training})
+    if message is None:
+        assert len(classifier_data(tmp_path)["training"]) == 2
+        return
+    with pytest.raises(ValueError, match=message):
+        classifier_data(tmp_path)

@@ -76,9 +76,11 @@ def classifier_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0
         ``name``; a window of a region has its ``corner`` (y, x in px), too.
 
     Raises:
-        ValueError: no training patch, or a validation patch with a label alone of another size than the training patches.
+        ValueError: training patches that nothing can be learnt from: fewer than two, of a single class, or with the same
+            label all; or a validation patch with a label alone of another size than the training patches.
     """
     training, validation = _hold_out(dataset_dir, _validation(dataset_dir), holdout, seed)
+    _check_labels(dataset_dir, training)
     size, facts = image_size(training[0]["image"]), load_facts(dataset_dir)
     windows = [window for entry in validation for window in labelled_windows(entry, size, facts)]
     if not windows:  # regions without tissue alone
@@ -175,9 +177,11 @@ def _hold_out(
     """All training entries and the validation section; where that is empty, groups kept and groups held out. Says which."""
     training = _training(dataset_dir)
     if section:
+        _check_count(dataset_dir, training)
         logger.info("%s: all %d training patches train, the validation section validates", dataset_dir, len(training))
         return training, list(section)
     kept, held = split_by_group(training, holdout, seed)
+    _check_count(dataset_dir, kept, f", of {len(training)}, the others being held out" if len(kept) < len(training) else "")
     groups = sorted({_group(e) for e in held})
     if groups and {_group(e) for e in kept} >= set(groups):
         logger.warning(
@@ -188,6 +192,28 @@ def _hold_out(
     else:
         logger.info("%s: no validation section, held out of training are the groups %s", dataset_dir, ", ".join(groups))
     return kept, held
+
+
+def _check_count(dataset_dir: str | Path, training: Sequence[Any], why: str = "") -> None:
+    if len(training) < 2:
+        raise ValueError(
+            f"{dataset_dir}: found {len(training)} patch to train on{why}; expected two at the very least, "
+            "of two groups (slides, regions) or more beside those held out; add patches"
+        )
+
+
+def _check_labels(dataset_dir: str | Path, training: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse labels that teach a classifier nothing."""
+    if len(training[0]["label"]) < 2:
+        raise ValueError(
+            f"{dataset_dir}: found a single class, expected two or more: all tissue is of the one, and there is nothing to "
+            "learn; give what else the patches show a class of its own"
+        )
+    if len({tuple(entry["label"]) for entry in training}) < 2:
+        raise ValueError(
+            f"{dataset_dir}: found the label {list(training[0]['label'])} for all of {len(training)} patches to train on, "
+            "expected labels that differ: a tissue is known by the patches that lack it; add patches of other labels"
+        )
 
 
 def _training(dataset_dir: str | Path) -> list[dict[str, Any]]:

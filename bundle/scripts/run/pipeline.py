@@ -21,6 +21,7 @@ from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
 from ..data.prepare import prepare_settings
 from .stage import Stage
+from .trainable import assert_trainable
 
 __all__ = ["STAGES", "merge_overrides", "run_pipeline"]
 
@@ -74,7 +75,7 @@ def run_pipeline(
 
     Raises:
         ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
-            unknown recipe, or a dataset that is not sound.
+            unknown recipe, or a dataset that is not sound or that nothing can be learnt from.
     """
     load_own(own)
     dataset = arguments(DatasetFacts, dataset or {}, "dataset")
@@ -83,6 +84,7 @@ def run_pipeline(
     if source is not None:
         prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
     assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
+    assert_trainable(dataset_dir, stages, overrides, recipe, seed)
     if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
         logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
         stages = [name for name in stages if name != "evaluate"]

@@ -15,7 +15,34 @@ from .choice import BestModel, EarlyStop
 from .handlers import History
 from .resume import Resume
 
-__all__ = ["TrainingSession"]
+__all__ = ["TrainingSession", "check_batches"]
+
+
+def check_batches(network: torch.nn.Module, smallest: int) -> None:
+    """Refuse batches of a single patch, of which batch normalisation can take no statistics.
+
+    Args:
+        network: what is to be trained.
+        smallest: patches of the smallest batch.
+
+    Raises:
+        ValueError: one patch, and a network with batch normalisation.
+    """
+    normalises = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    if smallest == 1 and normalises:
+        raise ValueError(
+            "found a batch of a single patch, expected two or more, over which the network's batch normalisation takes its "
+            "statistics: set batch_size, and epoch_size where it is set, to 2 or more"
+        )
+
+
+def _smallest_batch(loader: Any) -> int:
+    """Patches of the smallest batch of a data loader; 0 where it has none, or where that cannot be known."""
+    size, sampler = getattr(loader, "batch_size", None), getattr(loader, "sampler", None)
+    if size is None or not hasattr(sampler, "__len__"):
+        return 0
+    rest = 0 if loader.drop_last else len(sampler) % size
+    return rest or (size if len(sampler) >= size else 0)
 
 
 class TrainingSession:
@@ -41,7 +68,7 @@ class TrainingSession:
         progress: whether to show a progress bar.
 
     Raises:
-        ValueError: ``patience`` or ``val_interval`` below 1.
+        ValueError: ``patience`` or ``val_interval`` below 1, or batches that cannot be trained on.
     """
 
     def __init__(
@@ -65,6 +92,7 @@ class TrainingSession:
     ) -> None:
         if val_interval < 1:
             raise ValueError(f"val_interval: expected a number of epochs of at least 1, found {val_interval}")
+        check_batches(network, _smallest_batch(getattr(trainer, "data_loader", None)))
         self.stage = stage
         self.trainer = trainer
         self.evaluator = evaluator
