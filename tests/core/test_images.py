@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import itk
 import nibabel
 import numpy as np
 import pytest
+import tifffile
+from made_images import IMAGES, Case
 from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
-from scripts.core.images import image_mode, image_size, read_image, read_mask
+from scripts.core.images import check_value_range, image_mode, image_size, read_image, read_mask
 
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 FACTS = DatasetFacts(classes=("a", "b", "c"), palette=((255, 0, 0), (0, 255, 0), (0, 0, 255)), mpp=0.5)
+
+
+@pytest.fixture
+def shared():
+    if not (SHARED / "cases").is_dir():
+        pytest.skip("the small inputs are not at hand")
+    return SHARED / "cases"
 
 
 @pytest.fixture
@@ -31,12 +43,6 @@ def test_one_image_reads_the_same_from_every_format(tmp_path, rgb, name):
         itk.imwrite(itk.image_from_array(rgb, is_vector=True), str(path))
     np.testing.assert_array_equal(read_image(path), rgb)
     assert image_size(path) == (7, 11)
-
-
-def test_nifti_rgb(tmp_path, rgb):
-    path = tmp_path / "x.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(rgb.transpose(1, 0, 2), np.eye(4)), path)
-    np.testing.assert_array_equal(read_image(path), rgb)
 
 
 @pytest.mark.parametrize("name", ["m.png", "m.nii.gz", "m.nii", "m.nrrd", "m.mha"])
@@ -61,13 +67,6 @@ def test_palette_is_by_value_and_shown_in_colour(tmp_path, mask):
         assert image.mode == "P"
         colours = np.asarray(image.convert("RGB"))
     assert (colours[mask == 1] == (0, 255, 0)).all() and (colours[mask == 3] == 255).all()
-
-
-def test_grey_and_transparent_images_become_rgb(tmp_path, rgb):
-    Image.fromarray(rgb[..., 0]).save(tmp_path / "grey.png")
-    assert (read_image(tmp_path / "grey.png") == rgb[..., :1]).all()
-    Image.fromarray(np.dstack([rgb, rgb[..., 0]])).save(tmp_path / "alpha.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), rgb)
 
 
 def _truncate(path):
@@ -118,23 +117,10 @@ def test_failed_write_leaves_the_old_file(tmp_path, mask):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
 
 
-def test_palette_tiff_is_read_by_value(tmp_path, mask):
-    image = Image.fromarray(mask.astype(np.uint8))
-    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200, 9, 9, 9])
-    image.save(tmp_path / "m.tif")
-    assert (read_mask(tmp_path / "m.tif") == mask).all()
-
-
-def test_deep_images_are_refused_rather_than_clipped(tmp_path):
-    Image.fromarray(np.full((4, 5), 40000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
-        read_image(tmp_path / "deep.png")
-
-
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.nrrd", "x.nii.gz"])
 def test_mode_from_the_header(tmp_path, rgb, mask, name):
     if name == "x.nii.gz":
-        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 1, 3), np.uint8), np.eye(4)), tmp_path / name)
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 1, 1, 3), np.uint8), np.eye(4)), tmp_path / name)
     elif name == "x.nrrd":
         itk.imwrite(itk.image_from_array(rgb, is_vector=True), str(tmp_path / name))
     else:
@@ -146,3 +132,65 @@ def test_mode_from_the_header(tmp_path, rgb, mask, name):
     else:
         Image.fromarray(mask.astype(np.uint8)).save(grey)
     assert image_mode(grey) == "grey"
+
+
+CASES = [
+    pytest.param(case, id=f"{kind} {form} {case.name}")
+    for kind, formats in IMAGES.items()
+    for form, cases in formats.items()
+    for case in cases
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_read_is_right_and_nothing_else_is_read(tmp_path, case: Case):
+    path = tmp_path / case.name
+    case.write(path)
+    if case.expected is not None and case.value_range is None:
+        found = read_image(path)
+        np.testing.assert_array_equal(found, case.expected)
+        np.testing.assert_array_equal(read_image(path, value_range=(-5, 9)), found)  # 8 bits stay as they are
+    else:
+        with pytest.raises(ValueError, match=case.name) as refused:
+            read_image(path)
+        assert str(refused.value).startswith(f"{path}: found") or "says that" in str(refused.value)
+    if case.value_range is not None:
+        assert "expected 8 bits per channel" in str(refused.value) and "value_range: [low, high]" in str(refused.value)
+        found = read_image(path, value_range=case.value_range)
+        np.testing.assert_array_equal(found, case.expected)
+    elif case.expected is None:
+        with pytest.raises(ValueError, match=case.name):
+            read_image(path, value_range=(0, 1))
+    if case.expected is not None:
+        assert found.dtype == np.uint8 and found.flags["C_CONTIGUOUS"]
+        assert image_size(path) == case.expected.shape[:2]
+        if image_mode(path) == "grey":
+            assert (case.expected == case.expected[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    "limits", [(1, 1), (5, 2), (0,), (0, 1, 2), "ab", 7, (0, float("inf")), (float("nan"), 1), (None, 3)]
+)
+def test_a_range_is_two_numbers(tmp_path, rgb, limits):
+    write_image(tmp_path / "x.png", rgb)
+    with pytest.raises(ValueError, match=r"value_range: found .* expected \[low, high\]"):
+        read_image(tmp_path / "x.png", value_range=limits)
+    assert check_value_range([0, 4095]) == (0.0, 4095.0)
+
+
+def test_scaling_is_linear_rounded_and_clipped(tmp_path):
+    values = np.array([[-1000, 99, 100, 101, 150, 199, 200, 201, 32000]], np.int16)
+    tifffile.imwrite(tmp_path / "x.tif", values)
+    found = read_image(tmp_path / "x.tif", value_range=(100, 200))
+    assert found[0, :, 0].tolist() == [0, 0, 0, 3, 128, 252, 255, 255, 255]  # 2.55, 127.5 and 252.45 rounded
+
+
+def test_the_small_inputs_that_were_read_wrongly(shared):
+    """A colour image of 12 bits in 16, a JPEG mask, a mask of 4 bits."""
+    truth = read_image(shared / "rgb_8bit_truth.png")
+    with pytest.raises(ValueError, match=r"rgb_12bit.*found RGB of 16 bits \(uint16\), expected 8 bits.*value_range"):
+        read_image(shared / "rgb_12bit_in_uint16.tif")
+    np.testing.assert_array_equal(read_image(shared / "rgb_12bit_in_uint16.tif", value_range=(0, 255 * 16)), truth)
+    with pytest.raises(ValueError, match=r"mask_two_classes\.jpg: found .*JPEG.*changes values.*PNG"):
+        read_mask(shared / "mask_two_classes.jpg")
+    assert np.unique(read_mask(shared / "mask_grey_4bit_values_0_to_3.png", 3)).tolist() == [0, 1, 2, 3]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 
+import itk
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,6 +73,12 @@ FAULTS = {
     "path outside": lambda d: _edit(d, lambda c: c["training"][2].update(image="../elsewhere.png")),
     "image mode": lambda d: Image.fromarray(np.eye(16, dtype=np.uint8)).save(d / "train/2.png"),
     "position": lambda d: _edit(d, lambda c: c["training"][1].update(position=[0, "16"])),
+    "image with two labels": lambda d: _copy(d / "train/0.png", d / "train/1.png"),
+    "mask values": lambda d: (
+        [write_mask(p, np.ones((20, 18)), FACTS) for p in d.glob("*/mask/v.png")]
+        and [write_mask(d / f"train_mask/{i}.png", np.ones((16, 16)), FACTS) for i in range(4)]
+    ),
+    "white background": lambda d: _edit(d, lambda c: c.pop("white_background")),
     "empty section": lambda d: _edit(d, lambda c: c.update(test=[])),
 }
 
@@ -100,6 +109,8 @@ def test_all_faults_at_once(dataset):
         "empty section",
         "no mask",
         "unreadable mask",
+        "mask values",
+        "image with two labels",
     }
     planted = [kind for kind in FAULTS if kind not in hidden]
     for kind in planted:
@@ -113,8 +124,59 @@ def test_all_faults_at_once(dataset):
         assert kind in str(error.value)
 
 
+DAMAGED = {
+    "cut.nii": lambda p: nibabel.save(nibabel.Nifti1Image(np.zeros((16, 16), np.uint8), np.eye(4)), p),
+    "cut.nii.gz": lambda p: nibabel.save(nibabel.Nifti1Image(np.zeros((16, 16), np.uint8), np.eye(4)), p),
+    "cut.nrrd": lambda p: itk.imwrite(itk.image_from_array(np.eye(16, dtype=np.uint8)), str(p)),
+    "cut.mha": lambda p: itk.imwrite(itk.image_from_array(np.eye(16, dtype=np.uint8)), str(p)),
+    "cut.tif": lambda p: Image.fromarray(np.eye(16, dtype=np.uint8)).save(p),
+    "cut.png": lambda p: Image.fromarray(np.eye(16, dtype=np.uint8)).save(p),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize("part", [0, 10, 0.5])
+@pytest.mark.parametrize("key", ["image", "mask"])
+def test_a_damaged_file_of_any_format_does_not_end_the_check(dataset, name, part, key):
+    """It is listed, and so is what comes after it."""
+    path = dataset / "validation" / name
+    DAMAGED[name](path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content)) if part < 1 else part])
+    _edit(dataset, lambda c: c["validation"][0].update({key: f"validation/{name}"}))
+    (dataset / "test/img/v.png").unlink()
+    faults = {(f.kind, f.file) for f in check_dataset(dataset, progress=False)}
+    assert {(f"unreadable {key}", str(path)), ("missing file", str(dataset / "test/img/v.png"))} <= faults
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "train", "../../x.png", "", "x" * 5000, "\ud800.png", "train/0.png/x"])
+@pytest.mark.parametrize("key", ["image", "mask"])
+def test_paths_that_are_none(dataset, name, key):
+    _edit(dataset, lambda c: c["training"][1].update({key: name}))
+    assert any(f.severity == "error" for f in check_dataset(dataset, progress=False))
+
+
+def test_what_systems_leave_beside_data_is_no_stray_and_a_name_that_is_no_text_is_a_warning(dataset):
+    (dataset / "train/._0.png").write_bytes(b"macOS")
+    assert check_dataset(dataset, progress=False) == []
+    other = os.fsencode(dataset / "train") + b"/caf\xe9.png"
+    with open(other, "wb") as file:
+        file.write((dataset / "train/0.png").read_bytes())
+    (fault,) = assert_sound(dataset, dataset / "report", progress=False)
+    assert fault.severity == "warning" and fault.file.endswith("caf\\xe9.png") and "UTF-8" in fault.found
+    (dataset / "train/gone.png").symlink_to(dataset / "nowhere.png")
+    assert any("which does not exist" in f.found for f in check_dataset(dataset, progress=False))
+
+
+def test_a_datalist_with_mask_values_is_not_prepared_yet(dataset):
+    _edit(dataset, lambda c: c.update(mask_values={"0": None, "1": "a", "2": "b"}))
+    (fault,) = [f for f in check_dataset(dataset, progress=False) if f.severity == "error"]
+    assert fault.kind == "mask values" and "prepare.yaml" in fault.expected
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{"]
+    "text",
+    ["", "[]", "{}", '{"classes": ["a"], "training": 3}', '{"classes": ["a"], "training": [3]}', "{", "[" * 100_000],
 )
 def test_malformed_datalists(tmp_path, text):
     (tmp_path / "datalist.json").write_text(text)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts.data.rois import cut, image_level_label, pad_to, rescale, split_rois
+from scripts.data.rois import cut, find_rois, image_level_label, pad_to, rescale, split_groups, split_rois
 
 
 def test_corners_cover_the_region():
@@ -41,9 +43,9 @@ def test_rescale_keeps_mask_values():
 @given(st.integers(6, 60), st.integers(0, 20))
 def test_split_is_a_partition_with_rare_classes_everywhere(count, seed):
     rois = {f"r{i:02d}": dict.fromkeys([0] + [1] * (i % 2) + [2] * (i in (1, 3, 4)), 10 + i) for i in range(count)}
-    split = split_rois(rois, 0.15, 0.2, seed)
+    split = split_groups(rois, 0.15, 0.2, seed)
     assert sorted(sum(split.values(), [])) == sorted(rois)
-    assert split == split_rois(rois, 0.15, 0.2, seed)
+    assert split == split_groups(rois, 0.15, 0.2, seed)
     if count >= 15:
         for members in split.values():
             assert set().union(*(rois[m] for m in members)) == {0, 1, 2}
@@ -54,9 +56,32 @@ def test_split_is_a_partition_with_rare_classes_everywhere(count, seed):
 
 def test_split_depends_on_the_seed():
     rois = {str(i): {0: 1} for i in range(30)}
-    assert len({tuple(split_rois(rois, 0.2, 0.2, s)["test"]) for s in range(10)}) > 5
+    assert len({tuple(split_groups(rois, 0.2, 0.2, s)["test"]) for s in range(10)}) > 5
 
 
 def test_split_leaves_training():
     with pytest.raises(ValueError, match="none to train on"):
-        split_rois({str(i): {0: 1} for i in range(4)}, 0.5, 0.5, 0)
+        split_groups({str(i): {0: 1} for i in range(4)}, 0.5, 0.5, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_regions_of_a_case_are_on_one_side(seed):
+    groups = {f"r{i:02}": f"case{i % 6}" for i in range(18)}
+    pixels = {stem: {int(stem[1:]) % 2: 5} for stem in groups}
+    split = split_rois(pixels, groups, 0.2, 0.2, seed)
+    assert {name: len(stems) for name, stems in split.items()} == {"training": 12, "validation": 3, "test": 3}
+    held = [{groups[stem] for stem in stems} for stems in split.values()]
+    assert sum(map(len, held)) == len(set().union(*held)) == 6
+    # each a group of its own: as groups are split
+    assert split_rois(pixels, {stem: stem for stem in pixels}, 0.2, 0.2, seed) == split_groups(pixels, 0.2, 0.2, seed)
+
+
+def test_regions_whose_name_is_no_text_are_said(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for name in (b"a.png", b"gr\xfcn.png", b"._a.png"):
+            with open(os.fsencode(tmp_path / folder) + b"/" + name, "wb"):
+                pass
+    pairs, faults = find_rois(tmp_path)
+    assert list(pairs) == ["a"] and len(faults) == 2
+    assert faults[0].endswith("images/gr\\udcfcn.png: its name is not UTF-8; rename it")

@@ -154,7 +154,7 @@ def test_without_validation_section_the_same_groups_are_held_out_for_both_networ
         said = [r.getMessage() for r in caplog.records]
         groups = sorted({f"g{int(name[1:]) // 2}" for name in held})
         assert len(said) == 2 and all(
-            text.endswith(f"held out of training are the groups {', '.join(groups)}") for text in said
+            text.endswith(f"held out of training: groups {', '.join(groups)} (2)") for text in said
         )
 
 

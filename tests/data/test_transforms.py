@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 from scripts.core.image_writers import write_image
 from scripts.data.transforms import ReadImaged, ToUnitRanged
 
@@ -16,3 +18,14 @@ def test_bytes_become_shares_of_255(tmp_path):
     expected = [k / 255 for k in range(256)]
     assert all(torch.equal(channel.flatten(), torch.tensor(expected)) for channel in found["image"])
     assert found["image"].min() == 0 and found["image"].max() == 1 and found["name"] == "all"
+
+
+def test_a_range_reaches_the_reader(tmp_path):
+    values = np.array([[0, 2000, 4000, 5000]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    read = ReadImaged("image", value_range=[0, 4000])({"image": str(tmp_path / "deep.png")})["image"]
+    assert read.tolist() == [[[0, 128, 255, 255]]] * 3
+    fault = ReadImaged("image", mark_faults=True)({"image": str(tmp_path / "deep.png")})["fault"]
+    assert fault.startswith(f"{tmp_path / 'deep.png'}: found grey of 16 bits (uint16), expected 8 bits")
+    with pytest.raises(ValueError, match="value_range: found"):
+        ReadImaged("image", value_range=[4000, 0])

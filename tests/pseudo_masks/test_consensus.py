@@ -44,6 +44,10 @@ def test_overlaps_within_one_region():
     assert found["p"] == [("p", (0, 0)), ("q", (0, 4)), ("t", (7, 7))]
     assert sorted(found["t"][1:]) == [("p", (-7, -7)), ("q", (-7, -3)), ("s", (1, -7))]
     assert found["u"] == [("u", (0, 0))] and found["x"] == [("x", (0, 0))]
+    for entry in entries[1:3]:  # of the same case, in another slide: their positions say nothing of the first's
+        entry["region"] = "slide 2"
+    found = {e["name"]: [o["name"] for o, _ in others] for e, others in overlapping(entries, (8, 8), (8, 8))}
+    assert found["p"] == ["p", "t"] and found["q"] == ["q", "s"]
 
 
 def test_files_and_continuation(tmp_path):

@@ -7,6 +7,7 @@ from .labelled_windows import ReadWindowd
 from .layouts import register_layout
 from .prepare import prepare, prepare_settings
 from .split import classifier_data, patch_size, segmenter_data, supervised_data, validation_patches
+from .split_summary import next_step
 from .stain_jitter import RandStainJitterd
 from .transforms import ReadImaged, ReadMasksd, ToUnitRanged
 
@@ -19,6 +20,7 @@ __all__ = [
     "annotation_cost",
     "assert_sound",
     "classifier_data",
+    "next_step",
     "patch_size",
     "prepare",
     "prepare_settings",

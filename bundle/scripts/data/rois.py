@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..core.images import IMAGE_SUFFIXES, suffix
+from ..core.images import suffix
+from .listing import listed
 
-__all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_rois"]
+__all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_groups", "split_rois"]
 
 
-def find_rois(source: str | Path, image_folder: str = "images", mask_folder: str = "masks") -> dict[str, tuple[Path, Path]]:
+def find_rois(
+    source: str | Path, image_folder: str = "images", mask_folder: str = "masks"
+) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Pair images with masks of the same stem.
 
     Returns:
-        ``{stem: (image, mask)}``, sorted.
+        ``{stem: (image, mask)}``, sorted, and a message for each file that could not be looked at.
 
     Raises:
         FileNotFoundError: a folder is absent or empty.
-        ValueError: an image without mask or a mask without image.
+        ValueError: an image without mask, a mask without image, or two of one stem.
     """
     files: dict[str, dict[str, Path]] = {}
+    faults: list[str] = []
     for folder in (image_folder, mask_folder):
         path = Path(source) / folder
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no such folder; expected {image_folder}/ and {mask_folder}/ in {source}")
-        found = sorted(p for p in path.iterdir() if p.is_file() and suffix(p) in IMAGE_SUFFIXES)
-        files[folder] = {p.name[: -len(suffix(p))]: p for p in found}
+        found, unseen = listed(path)
+        files[folder] = {}
+        for file in found:
+            other = files[folder].setdefault(file.name[: -len(suffix(file))], file)
+            if other != file:
+                raise ValueError(f"{path}: found {other.name} and {file.name}, expected one file of a name")
+        faults += unseen
     images, masks = files[image_folder], files[mask_folder]
-    if not images:
-        raise FileNotFoundError(f"{Path(source) / image_folder}: no image found")
     alone = sorted(set(images) ^ set(masks))
     if alone:
-        raise ValueError(f"{source}: {len(alone)} images without mask or masks without image: {alone[:5]}")
-    return {stem: (images[stem], masks[stem]) for stem in sorted(images)}
+        message = f"{source}: {len(alone)} images without mask or masks without image: {alone[:5]}"
+        if not faults:
+            raise ValueError(message)
+        faults.append(message)
+    return {stem: (images[stem], masks[stem]) for stem in sorted(set(images) & set(masks))}, faults
 
 
 def rescale(image: np.ndarray, mask: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -82,22 +93,51 @@ def image_level_label(mask: np.ndarray, num_classes: int, threshold: float) -> l
 
 
 def split_rois(
-    pixels_of: Mapping[str, Mapping[int, int]], val_fraction: float, test_fraction: float, seed: int
+    pixels_of: Mapping[str, Mapping[int, int]],
+    groups: Mapping[str, str],
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
 ) -> dict[str, list[str]]:
-    """Split ROIs by seed, so that a class that at least three ROIs have is in every section.
-
-    Classes are placed from the rarest on, each with one ROI in every section that still lacks it; the remaining ROIs fill
-    the sections up to their fractions. ROIs come in an order drawn by the seed, but for a rare class (in fewer than one
-    in five ROIs), of which the ROI that shows most goes to training: there is little else to learn it from.
+    """Split ROIs by seed, those of a group on one side; see :func:`split_groups`.
 
     Args:
         pixels_of: per ROI, the classes that it shows and their pixels.
-        val_fraction: share of the ROIs for validation.
-        test_fraction: share of the ROIs for the test.
+        groups: slide or case of each.
+        val_fraction: share of the groups for validation.
+        test_fraction: share of the groups for the test.
         seed: seed of the draw.
 
     Returns:
         ``{"training": stems, "validation": stems, "test": stems}``.
+
+    Raises:
+        ValueError: fractions that leave nothing to train on.
+    """
+    of_group: dict[str, Counter[int]] = {}
+    for stem, pixels in pixels_of.items():
+        of_group.setdefault(groups[stem], Counter()).update(pixels)
+    split = split_groups(of_group, val_fraction, test_fraction, seed)
+    return {name: [stem for stem in sorted(pixels_of) if groups[stem] in set(held)] for name, held in split.items()}
+
+
+def split_groups(
+    pixels_of: Mapping[str, Mapping[int, int]], val_fraction: float, test_fraction: float, seed: int
+) -> dict[str, list[str]]:
+    """Split groups by seed, so that a class that at least three of them have is in every section.
+
+    Classes are placed from the rarest on, each with one group in every section that still lacks it; the remaining ones fill
+    the sections up to their fractions. Groups come in an order drawn by the seed, but for a rare class (in fewer than one
+    in five groups), of which the one that shows most goes to training: there is little else to learn it from.
+
+    Args:
+        pixels_of: per group, the classes that it shows and their pixels.
+        val_fraction: share of the groups for validation.
+        test_fraction: share of the groups for the test.
+        seed: seed of the draw.
+
+    Returns:
+        ``{"training": groups, "validation": groups, "test": groups}``.
 
     Raises:
         ValueError: fractions that leave nothing to train on.
@@ -109,7 +149,7 @@ def split_rois(
     }
     if min(val_fraction, test_fraction) < 0 or sum(sizes.values()) >= count:
         raise ValueError(
-            f"val_fraction {val_fraction} and test_fraction {test_fraction} of {count} ROIs leave none to train on"
+            f"val_fraction {val_fraction} and test_fraction {test_fraction} of {count} groups of ROIs leave none to train on"
         )
     sizes["training"] = count - sum(sizes.values())
     order = np.random.default_rng(seed).permutation(sorted(pixels_of)).tolist()

@@ -190,7 +190,8 @@ def _hold_out(
             dataset_dir, groups[0],
         )  # fmt: skip
     else:
-        logger.info("%s: no validation section, held out of training are the groups %s", dataset_dir, ", ".join(groups))
+        names = ", ".join([*groups[:6], *(["..."] if len(groups) > 6 else [])])
+        logger.info("%s: no validation section, held out of training: groups %s (%d)", dataset_dir, names, len(groups))
     return kept, held
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
-from ..core.images import read_image, read_mask
+from ..core.images import check_value_range, read_image, read_mask
+from ..core.paths import shown
 
 __all__ = ["ReadImaged", "ReadMasksd", "ToUnitRanged"]
 
@@ -24,6 +25,7 @@ class ReadImaged(MapTransform):
         mark_faults: an image that cannot be read does not end the run: it becomes one black pixel, and ``fault`` says
             why (``""`` for the others), so that a batch job can skip it.
         allow_missing_keys: whether a key may be absent.
+        value_range: ``(low, high)`` that becomes 0 to 255 in images of other than 8 bits, which are refused without.
 
     Raises:
         ValueError: unreadable image, or another size than expected; the message names the file.
@@ -35,16 +37,18 @@ class ReadImaged(MapTransform):
         size: tuple[int, int] | None = None,
         mark_faults: bool = False,
         allow_missing_keys: bool = False,
+        value_range: Sequence[float] | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.size = tuple(size) if size else None
+        self.value_range = None if value_range is None else check_value_range(value_range)
         self.mark_faults = mark_faults
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         output = dict(data)
         for key in self.key_iterator(output):
             try:
-                image = read_image(output[key])
+                image = read_image(output[key], value_range=self.value_range)
             except (OSError, ValueError) as error:
                 if not self.mark_faults:
                     raise
@@ -53,7 +57,7 @@ class ReadImaged(MapTransform):
                 if self.mark_faults:
                     output["fault"] = ""
             if self.size and image.shape[:2] != self.size:
-                raise ValueError(f"{output[key]}: found {image.shape[:2]} px (H, W), expected {self.size}")
+                raise ValueError(f"{shown(output[key])}: found {image.shape[:2]} px (H, W), expected {self.size}")
             output[key] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return output
 
@@ -87,7 +91,8 @@ class ReadMasksd(MapTransform):
             image = output.get(self.like)
             for path, mask in zip(paths, masks, strict=True):
                 if isinstance(image, torch.Tensor) and mask.shape != image.shape[-2:]:
-                    raise ValueError(f"{path}: found {mask.shape} px (H, W), expected its image's {tuple(image.shape[-2:])}")
+                    size = tuple(image.shape[-2:])
+                    raise ValueError(f"{shown(path)}: found {mask.shape} px (H, W), expected its image's {size}")
             output[key] = torch.from_numpy(np.stack(masks))
         return output
 

@@ -59,7 +59,8 @@ def overlapping(
     """Each entry with itself and all that overlap it, or come nearer than ``reach``, and their offsets (y, x) in px.
 
     Args:
-        entries: datalist entries. Those with a ``position`` (y, x), in px of the region that ``group`` names, can overlap.
+        entries: datalist entries. Those with a ``position`` (y, x), in px of their ``region`` (the ``group`` where
+            that is not said), can overlap.
         size: (height, width) of the patches in px.
         reach: (y, x) in px, each no more than the patch's side.
     """
@@ -70,8 +71,8 @@ def overlapping(
     for entry in entries:
         found = [(entry, (0, 0))]
         if is_placed(entry):
-            group, row, column = _cell(entry, size)
-            around = [(group, row + i, column + j) for i in near for j in near]
+            region, row, column = _cell(entry, size)
+            around = [(region, row + i, column + j) for i in near for j in near]
             for other in (e for cell in around for e in cells.get(cell, ()) if e is not entry):
                 offset = tuple(b - a for a, b in zip(entry["position"], other["position"], strict=True))
                 if all(abs(o) < s + r for o, s, r in zip(offset, size, reach, strict=True)):
@@ -143,7 +144,8 @@ def is_placed(entry: Mapping[str, Any]) -> bool:
 
 
 def _cell(entry: Mapping[str, Any], size: Sequence[int]) -> tuple[Any, int, int]:
-    return entry["group"], entry["position"][0] // size[0], entry["position"][1] // size[1]
+    region = entry["group"], entry.get("region")
+    return region, entry["position"][0] // size[0], entry["position"][1] // size[1]
 
 
 def _bell(side: int) -> np.ndarray:

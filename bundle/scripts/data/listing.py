@@ -1,0 +1,38 @@
+"""Images of a folder that a datalist can name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..core.image_files import image_files
+
+__all__ = ["is_text", "listed"]
+
+
+def listed(folder: Path, recursive: bool = False, leave_out: Iterable[Path] = ()) -> tuple[list[Path], list[str]]:
+    """Image files of a folder and what of it was not looked at, names that no datalist can hold among it.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+    """
+    files, faults = image_files(folder, recursive, leave_out)
+    good = [path for path in files if is_text(path)]
+    faults += [f"{path}: its name is not UTF-8; rename it" for path in files if not is_text(path)]
+    if not good:
+        raise FileNotFoundError("; ".join([f"{folder}: no image found", *map(_printable, faults[:3])]))
+    return good, [_printable(fault) for fault in faults]
+
+
+def is_text(path: str | Path) -> bool:
+    """Whether a path is Unicode, as JSON is; file systems take other bytes, too."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(text: str) -> str:
+    """A message with names in it that may not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()

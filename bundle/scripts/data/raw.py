@@ -1,0 +1,94 @@
+"""Raw data as a layout finds it: what is to be prepared, from which files, and the settings that decide on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.facts import DatasetFacts
+from .datalist import load_datalist
+from .groups import compiled, groups_of_rois
+from .layouts import collect, layout_file
+from .rois import find_rois
+
+__all__ = ["RawData", "find_raw", "settings_of"]
+
+# settings that the result of a layout does not depend on
+_OF_ROIS = ("patch_size", "stride", "scale", "label_threshold", "test_fraction", "image_folder", "mask_folder")
+_BY_CONTENT = ("labels",)
+
+
+@dataclass
+class RawData:
+    """What a layout finds.
+
+    Args:
+        files: files that are read, by their names in the source.
+        facts: facts of the raw data.
+        white_said: whether they say what white is.
+        pairs: image and mask per region, for ``rois``.
+        groups: slide or case of each region, for ``rois``.
+        sections: entries per section, for the other layouts.
+        skipped: a message for each thing that cannot be used.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    facts: DatasetFacts | None = None
+    white_said: bool = True
+    pairs: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+
+def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData:
+    """Find what there is to prepare; no pixel is read.
+
+    Args:
+        source: folder of the raw data, or a datalist.
+        target: folder of the prepared dataset.
+        settings: arguments of :func:`~.prepare.prepare`.
+
+    Raises:
+        FileNotFoundError: an expected file or folder is absent.
+        ValueError: data that do not fit; the message says what.
+    """
+    layout, dataset = settings["layout"], settings["dataset"]
+    base = source if source.is_dir() else source.parent
+    said = "white_background" in dataset
+    if layout == "rois":
+        facts = DatasetFacts.from_dict(dataset, "dataset")
+        pairs, skipped = find_rois(source, settings["image_folder"], settings["mask_folder"])
+        files = _named([path for pair in pairs.values() for path in pair], base)
+        images = {stem: image for stem, (image, _) in pairs.items()}
+        groups = groups_of_rois(images, source, compiled(settings["group"]))
+        return RawData(files, facts, said, pairs=pairs, groups=groups, skipped=skipped)
+    table, group = settings["labels"], settings["group"]
+    fraction, seed = settings["val_fraction"], settings["seed"]
+    facts, sections, skipped = collect(layout, source, target, dataset, table, fraction, seed, group)
+    paths = [target / e[key] for entries in sections.values() for e in entries for key in ("image", "mask") if e.get(key)]
+    files = _named(paths, base)
+    table = Path(table or base / "labels.csv")
+    listed = source if source.is_file() else source / "datalist.json"
+    if layout == "patches" and table.is_file():
+        files[table.name] = table
+    elif layout == "datalist":
+        said = said or "white_background" in load_datalist(listed)
+        if not listed.is_relative_to(target):  # else it is what is made
+            files[listed.name] = listed
+    elif (own := layout_file(layout)) is not None:
+        files[own.name] = own
+    return RawData(files, facts, said or facts.white_background, sections=sections, skipped=skipped)
+
+
+def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings that the result depends on; a table of labels counts by its content."""
+    left_out = () if settings["layout"] == "rois" else _OF_ROIS
+    return {key: value for key, value in settings.items() if key not in (*left_out, *_BY_CONTENT)}
+
+
+def _named(paths: list[Path], base: Path) -> dict[str, Path]:
+    """Files by their names relative to a folder, those outside by their whole paths."""
+    return {(p.relative_to(base) if p.is_relative_to(base) else p.absolute()).as_posix(): p for p in paths}
