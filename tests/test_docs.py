@@ -268,7 +268,7 @@ def test_the_page_says_what_a_fingerprint_covers():
     text = _section(DOCS / "explanation/architecture.md", "What a stage's fingerprint covers")
     from scripts.run.record import _WHERE
 
-    assert set(re.findall(r"`(\w+)`", text.split("and the content")[0])) == _WHERE
+    assert set(re.findall(r"`(\w+)`", text.split("the version of the bundle")[0])) == _WHERE
     assert [r[0].strip("`") for r in _rows(text)] == RECORDING
 
 

@@ -495,13 +495,9 @@ def test_pseudo_masks_are_made_of_flips_where_asked(places, tmp_path, flips):
 
 # --- fingerprints ----------------------------------------------------------------------------------------------------
 CLASSIFIER, SEGMENTER = ("models/classifier.pt", "models/classifier.json"), ("models/model.pt", "models/model.json")
-DATALIST, SUMMARY = "data/datalist.json", "out/pseudo_masks/summary.json"
+# what tests/run/test_record.py does not run: a recipe whose data are others, and the stage that is none of the pipeline's
 INPUTS = {
-    ("train_classifier", None): (DATALIST,),
-    ("generate_pseudo_masks", None): (DATALIST, *CLASSIFIER),
-    ("train", None): (DATALIST, SUMMARY),
-    ("train", "fully_supervised"): (DATALIST,),
-    ("evaluate", None): (DATALIST, *CLASSIFIER, *SEGMENTER),
+    ("train", "fully_supervised"): ("data/training0_mask.png", "data/training2.png", "data/validation0_mask.png"),
     ("inference", None): (*CLASSIFIER, *SEGMENTER),
 }
 
@@ -513,17 +509,20 @@ def finished(places, tmp_path_factory):
     copytree(
         Path(places["dataset_dir"]).parent, folder, ignore=ignore_patterns("mlruns*", "train*", "evaluate", "inference")
     )
+    copytree(places["dataset_dir"], folder / "data", dirs_exist_ok=True)
     own = {"dataset_dir": str(folder / "data"), "output_dir": str(folder / "out"), "model_dir": str(folder / "models")}
+    segmenter = load_weights(folder / "models/model.pt", "segmenter")
 
     def stage(name, recipe, **other):
-        places = {**own, "output_dir": f"{own['output_dir']}/{recipe}", **other}
-        masks = {} if name in ("train_classifier", "inference") else {"pseudo_mask_dir": str(folder / "out/pseudo_masks")}
-        return _of(_workflow(name, places, recipe, **masks), "stage")
+        return _of(_workflow(name, {**own, "output_dir": f"{own['output_dir']}/{recipe}", **other}, recipe), "stage")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking_uri(places["output_dir"]))  # a new one takes seconds
         for key in INPUTS:
-            stage(*key).start().finish()
+            started = stage(*key).start()
+            for path in started.weights:
+                save_weights(path, segmenter.network, started.made(segmenter.description.content))
+            started.finish()
     return folder, stage
 
 

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
+import logging
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
@@ -10,11 +16,25 @@ import pytest
 import torch
 import yaml
 from monai.bundle import ConfigWorkflow
+from scripts.core import stopping
 from scripts.core.atomic import atomic_path, discard_unfinished
 from scripts.core.environment import environment
-from scripts.core.errors import root_cause
+from scripts.run.holding import hold
+from scripts.run.pipeline import run_pipeline
 from scripts.run.stage import Stage
 from scripts.run.tracking import tracking_uri
+
+LOCK = Path(__file__).parents[2] / "bundle" / "scripts" / "core" / "lock.py"
+# the module alone, as importing the bundle takes seconds
+HOLD = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("lock", {str(LOCK)!r})
+lock = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lock)
+with lock.locked(sys.argv[1], "train"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 
 
 def _stage(folder, **settings):
@@ -54,21 +74,108 @@ def test_fingerprint_covers_configuration_inputs_and_key_but_not_places(tmp_path
     assert not _stage(tmp_path, **settings).finished()
 
 
-def test_state_of_another_configuration_is_dropped(tmp_path):
+def test_state_of_another_configuration_is_put_aside(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     folder = _stage(tmp_path).start().folder
-    (folder / "last.pt").touch()
+    (folder / "last.pt").write_text("state")
     _stage(tmp_path).start()
     assert (folder / "last.pt").exists()
-    _stage(tmp_path, config={"epochs": 9}).start()
-    assert not (folder / "last.pt").exists()
+    _stage(tmp_path, config={"epochs": 9, "nested": {"lr": 0.1}}).start()
+    (kept,) = folder.glob("last*.pt")
+    assert kept.read_text() == "state" and kept.name == f"last.{hashlib.sha256(b'state').hexdigest()[:8]}.pt"
+    assert "s starts anew: other settings than before (epochs)" in caplog.messages and str(kept) in caplog.text
 
 
 def test_what_a_killed_run_has_left_half_written_is_removed(tmp_path):
+    """Of the run, of the stage, however deep, and of the folders that it writes to."""
     folder = _stage(tmp_path).start().folder
-    left = folder / ".writing-abc.pt"
-    left.write_bytes(b"half")
-    _stage(tmp_path).start()
-    assert not left.exists()
+    models = tmp_path / "models"
+    left = [folder / ".writing-abc.pt", folder / "label_maps/gate/.writing-abc.png", folder.parent / ".writing-abc.txt",
+            models / ".writing-abc.pt"]  # fmt: skip
+    others = [models / "kept.pt", folder / "label_maps/gate/kept.png"]
+    for path in (*left, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    _stage(tmp_path, writes=[str(models)]).start()
+    assert [path.exists() for path in (*left, *others)] == [False] * 4 + [True] * 2
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Starts a real process that holds a lock until the test ends."""
+    processes = []
+
+    def start(path):
+        processes.append(subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=-1, stdout=-1, text=True))
+        assert processes[-1].stdout.readline() == "held\n"
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("place", ["out", "models"])
+def test_two_processes_do_not_work_in_one_folder(tmp_path, holder, place):
+    settings = {"writes": [str(tmp_path / "models"), str(tmp_path / "out" / "pseudo_masks")]}
+    process = holder(tmp_path / place / ".lock")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BlockingIOError, match=rf"{place}: in use by train \(process {process.pid} on .*wait for its end"):
+        _stage(tmp_path, **settings).start()
+    with pytest.raises(BlockingIOError, match="in use by train"):
+        run_pipeline(str(tmp_path / "data"), str(tmp_path / "out"), str(tmp_path / "models"))
+    with pytest.raises(BlockingIOError, match="in use by train"):
+        hold(tmp_path / place, "the demo")
+    assert [p for p in sorted(tmp_path.rglob("*")) if p.name != "out"] == [p for p in before if p.name != "out"]
+    process.kill()
+    process.wait()
+    stage = _stage(tmp_path, **settings).start()
+    assert json.loads((tmp_path / "out/.lock").read_text())["work"] == "stage s"
+    assert (tmp_path / "models/.lock").exists() and not (tmp_path / "out/pseudo_masks/.lock").exists()
+    stage.finish()
+    assert not list(tmp_path.rglob(".lock"))
+
+
+def test_a_stage_that_fails_gives_its_folder_back(tmp_path):
+    (tmp_path / "out/s").mkdir(parents=True)
+    (tmp_path / "out/s/config.yaml").mkdir()  # cannot be replaced by a file
+    with pytest.raises(OSError, match=r"config\.yaml"):
+        _stage(tmp_path).start()
+    assert not (tmp_path / "out/.lock").exists()
+    stage = _stage(tmp_path, name="other").start()
+    del stage  # given up
+    gc.collect()
+    assert not (tmp_path / "out/.lock").exists()
+
+
+def test_its_log_is_continued_by_every_start(tmp_path):
+    for _ in range(2):
+        stage = _stage(tmp_path).start()
+        logging.getLogger("ignite.engine.engine.Engine").warning("Engine run starting")
+        stage.finish()
+    logging.getLogger("ignite.engine.engine.Engine").warning("Engine run starting")
+    assert (stage.folder / "log.txt").read_text().count("Engine run starting") == 2
+
+
+def test_it_says_what_it_is_doing(tmp_path):
+    stage = _stage(tmp_path).start()
+    assert stopping._works[-1]() == "stage s"
+    stage.progress = "after epoch 3 of 12"
+    assert stopping._works[-1]() == "stage s, after epoch 3 of 12"
+    stage.finish()
+    assert not stopping._works
+
+
+def test_threads_are_those_asked_for(tmp_path):
+    before = torch.get_num_threads()
+    try:
+        _stage(tmp_path, threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(ValueError, match="threads: found 0"):
+        _stage(tmp_path, threads=0)
 
 
 def test_the_time_of_a_killed_run_counts(tmp_path, monkeypatch):
@@ -136,15 +243,3 @@ def test_records_the_configuration_of_the_running_workflow(tmp_path):
     )
     ConfigWorkflow(config_file=str(config), workflow_type=None, logging_file=False, meta_file=str(config), epochs=4).run()
     assert yaml.safe_load((tmp_path / "o/s/config.yaml").read_text())["epochs"] == 4
-
-
-def test_root_cause_is_the_message_that_matters():
-    try:
-        try:
-            raise ValueError("x.png: found this, expected that")
-        except ValueError as error:
-            raise RuntimeError("Failed to evaluate ConfigExpression") from error
-    except RuntimeError as wrapped:
-        assert str(root_cause(wrapped)) == "x.png: found this, expected that"
-    plain = RuntimeError("other")
-    assert root_cause(plain) is plain

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import torch
@@ -8,12 +9,13 @@ import yaml
 from scripts.core.facts import DatasetFacts
 from scripts.networks.classifier import TissueClassifier
 from scripts.networks.segmenter import DeepLabV3Plus
-from scripts.run.record import fingerprint
+from scripts.run import carried, record
+from scripts.run.carried import earlier_fingerprint
 from scripts.run.stage import Stage
 from scripts.run.upgrade import upgrade
 from scripts.weights.description import read_description
 from scripts.weights.files import load_weights
-from tiny import TinyExtractor
+from tiny import TinyExtractor, write_models
 
 FACTS = DatasetFacts(classes=("a", "b"), mpp=0.5, patch_size=(32, 48), white_background=True)
 NETWORKS = {
@@ -61,18 +63,19 @@ def old_run(tmp_path):
         }  # fmt: skip
         _write(output / stage / "config.yaml", config)
         _write(output / stage / "environment.json", {"seed": 3, "git_commit": "abc", "packages": {"torch": "2.6"}})
-        record = {"stage": stage, "state": state, "run_id": None, "seconds": 7.0}
-        _write(output / stage / "stage.json", {**record, "fingerprint": fingerprint(config, files, "None")})
+        known = {"stage": stage, "state": state, "run_id": None, "seconds": 7.0}
+        _write(output / stage / "stage.json", {**known, "fingerprint": earlier_fingerprint(config, files)})
         _write(output / stage / "history.json", [{"epoch": k, "train_loss": 1.0, "val_miou": 0.1 * k} for k in (1, 2, 3)])
         torch.save({"best": {"score": 0.2, "epoch": 2}}, output / stage / "last.pt")
     return output
 
 
-def _stage(output, name="train", **changes):
+def _stage(output, name="train", reads=None, **changes):
     """The same stage as this version configures it: other words, the same settings."""
     files = [output.parent / "data/datalist.json", output / "pseudo_masks/summary.json"]
     config = {"output_dir": "elsewhere", "seed": 3, "max_epochs": 4, "layers": ["x"], "new_setting": 5, **changes}
-    return Stage(name, str(output), 3, inputs=[str(f) for f in files], config=config)
+    weights = [str(output / "models" / ("model.pt" if name == "train" else "classifier.pt"))]
+    return Stage(name, str(output), 3, inputs=[str(f) for f in files], reads=reads, weights=weights, config=config)
 
 
 def test_weights_are_described_from_what_the_run_recorded(old_run):
@@ -114,11 +117,46 @@ def test_an_interrupted_stage_goes_on_and_a_finished_one_is_finished(old_run):
     assert _stage(old_run).finished()
 
 
-@pytest.mark.parametrize("changes", [{"max_epochs": 5}, {"seed": 4}, {"layers": ["y"]}])
-def test_other_settings_start_anew(old_run, changes):
+@pytest.mark.parametrize("changes", [{"max_epochs": 3}, {"seed": 4}, {"layers": ["y"]}])
+def test_other_settings_start_anew_and_nothing_is_lost(old_run, changes):
     upgrade(str(old_run / "models"))
+    files = [old_run / "train_classifier/last.pt", old_run / "models/classifier.pt", old_run / "models/classifier.json"]
+    content = [path.read_bytes() for path in files]
     stage = _stage(old_run, "train_classifier", **changes)
-    assert not stage.finished() and not stage.start().resumes and not (old_run / "train_classifier/last.pt").exists()
+    assert not stage.finished() and not stage.start().resumes
+    assert not any(path.exists() for path in files)
+    kept = [next(path.parent.glob(f"{path.stem}.????????{path.suffix}")) for path in files]
+    assert [path.read_bytes() for path in kept] == content
+
+
+def test_more_epochs_go_on(old_run):
+    upgrade(str(old_run / "models"))
+    stage = _stage(old_run, "train_classifier", max_epochs=5)
+    assert not stage.finished() and stage.start().resumes and (old_run / "train_classifier/last.pt").exists()
+
+
+def test_what_a_stage_read_of_its_dataset_counts_from_the_first_look_on(old_run):
+    """Version 0.4 did not record it."""
+    upgrade(str(old_run / "models"))
+    (old_run / "patch.png").write_bytes(b"1")
+
+    def stage():
+        return _stage(old_run, "train_classifier", reads=[{"image": str(old_run / "patch.png")}])
+
+    assert stage().finished() and stage().finished()
+    (old_run / "patch.png").write_bytes(b"2")
+    assert not stage().finished()
+    (old_run / "patch.png").write_bytes(b"1")
+    assert stage().finished()
+
+
+def test_under_another_version_it_counts_again_only_by_another_upgrade(old_run, monkeypatch):
+    upgrade(str(old_run / "models"))
+    for module in (record, sys.modules[upgrade.__module__], carried):
+        monkeypatch.setattr(module, "bundle_version", lambda: "99.0")
+    assert not _stage(old_run, "train_classifier").finished()
+    upgrade(str(old_run / "models"))
+    assert _stage(old_run, "train_classifier").finished()
 
 
 def test_other_inputs_start_anew(old_run):
@@ -166,3 +204,38 @@ def test_nothing_to_upgrade(tmp_path):
     _write(tmp_path / "m/classes.json", FACTS.to_dict())
     with pytest.raises(FileNotFoundError, match=r"found none of classifier\.pt, model\.pt, and no stage"):
         upgrade(str(tmp_path / "m"))
+
+
+def _earlier(folder, config, inputs, state):
+    """The folder of a stage as version 0.5.0 left it."""
+    _write(folder / "config.yaml", {**config, "stage": {**config["stage"], "inputs": inputs[0]}})
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    record = {"stage": folder.name, "state": state, "fingerprint": earlier_fingerprint(config, inputs[1]), "seconds": 1.0}
+    _write(folder / "stage.json", record)
+
+
+def test_stages_of_version_0_5_count_too_whose_weights_are_described_already(tmp_path):
+    output, models = tmp_path / "run", write_models(tmp_path / "run/models", FACTS)
+    _write(tmp_path / "data/datalist.json", FACTS.to_dict())
+    config = {
+        "dataset_dir": str(tmp_path / "data"), "output_dir": str(output), "model_dir": "$@output_dir + '/models'", "seed": 3,
+        "max_epochs": 4, "stage": {"_target_": "scripts.run.Stage"},
+    }  # fmt: skip
+    datalist, weights = tmp_path / "data/datalist.json", [models / "classifier.pt", models / "classifier.json"]
+    text = "$[@dataset_dir + '/datalist.json', *described_files(@model_dir, 'classifier')]"
+    _earlier(output / "train_classifier", config, (["$@dataset_dir + '/datalist.json'"], [datalist]), "finished")
+    _earlier(output / "generate_pseudo_masks", config, (text, [datalist, *weights]), "finished")
+    trained = (models / "classifier.pt").read_bytes()
+
+    def stage(name, **settings):
+        config = {"output_dir": str(output), "seed": 3, "max_epochs": 4}
+        return Stage(name, str(output), 3, config=config, **settings)
+
+    stages = [
+        stage("train_classifier", inputs=[str(datalist)], weights=[str(weights[0])]),
+        stage("generate_pseudo_masks", inputs=[str(datalist), *map(str, weights)]),
+    ]
+    assert [s.finished() for s in stages] == [False, False]
+    assert upgrade(str(models)) == []
+    assert [s.finished() for s in stages] == [True, True]
+    assert (models / "classifier.pt").read_bytes() == trained and load_weights(models / "classifier.pt", "classifier")

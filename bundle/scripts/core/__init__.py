@@ -4,12 +4,14 @@ writes, errors, and the check of a configuration's settings."""
 from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
+from .progress import EngineProgress
 from .recipes import config_files
 from .settings import check_settings, running_config
 
 __all__ = [
     "DATALIST_NAME",
     "DatasetFacts",
+    "EngineProgress",
     "MixedPrecisionInferer",
     "TissueScores",
     "check_settings",

@@ -37,11 +37,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def discard_unfinished(path: str | Path) -> None:
-    """Remove what a process that was killed while it wrote has left, of one file or in a folder. None may be writing now."""
+def discard_unfinished(path: str | Path, recursive: bool = False) -> None:
+    """Remove what a process that was killed while it wrote has left, of one file or in a folder. None may be writing now.
+
+    Args:
+        path: the file, or the folder.
+        recursive: the folder's subfolders too.
+    """
     path = Path(path)
     folder, prefix = (path, _PREFIX) if path.is_dir() else (path.parent, _prefix(path))
-    for left in folder.glob(f"{prefix}*"):
+    for left in folder.rglob(f"{prefix}*") if recursive else folder.glob(f"{prefix}*"):
         left.unlink(missing_ok=True)
 
 

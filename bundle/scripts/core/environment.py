@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["environment", "git_commit"]
+from .paths import BUNDLE_ROOT
+
+__all__ = ["bundle_version", "environment", "git_commit"]
 
 _PACKAGES = ("monai", "torch", "pytorch-ignite", "mlflow", "numpy", "itk", "nibabel", "pillow", "scikit-image")
 
@@ -33,6 +37,12 @@ def environment(seed: int | None = None) -> dict[str, Any]:
         "packages": versions,
         "git_commit": git_commit(),
     }
+
+
+@cache
+def bundle_version() -> str:
+    """Version of the bundle, as its metadata have it."""
+    return json.loads((Path(BUNDLE_ROOT) / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
 
 
 def git_commit() -> str | None:

@@ -57,25 +57,29 @@ def locked(path: str | Path, work: str) -> Iterator[None]:
         PermissionError: the file cannot be written.
     """
     path = Path(os.path.abspath(path))
-    if path in _held:
-        _held[path] += 1
-        try:
-            yield
-        finally:
-            _held[path] -= 1
-        return
-    handle = _acquire(path, work)
-    _held[path] = 1
-    if handle is not None:
-        _handles[path] = handle
+    if path not in _held:
+        handle = _acquire(path, work)
+        if handle is not None:
+            _handles[path] = handle
+    _held[path] = _held.get(path, 0) + 1
     try:
         yield
     finally:
-        _held.pop(path, None)
-        if _handles.pop(path, None) is not None:
-            with suppress(OSError):
-                path.unlink()  # before it is released, so that nobody takes a file that is about to go
-            os.close(handle)
+        _release(path)
+
+
+def _release(path: Path) -> None:
+    """Give one of the holds of a lock back, and the lock with the last, in whatever order they are given back."""
+    if path not in _held:
+        return
+    _held[path] -= 1
+    if _held[path]:
+        return
+    del _held[path]
+    if path in _handles:
+        with suppress(OSError):
+            path.unlink()  # before it is released, so that nobody takes a file that is about to go
+        os.close(_handles.pop(path))
 
 
 def _acquire(path: Path, work: str) -> int | None:

@@ -4,6 +4,7 @@ from .generate import generate_pseudo_masks
 from .hierarchical_masker import HierarchicalMasker, make_masker
 from .masker import PseudoMasker
 from .refinement import Refinement
+from .summary import pseudo_mask_files
 
 __all__ = [
     "HierarchicalMasker",
@@ -11,4 +12,5 @@ __all__ = [
     "Refinement",
     "generate_pseudo_masks",
     "make_masker",
+    "pseudo_mask_files",
 ]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_mask
 from ..core.images import image_size, read_mask
+from ..core.progress import track
 
 __all__ = ["CONSENSUS", "cache_size", "check_votes", "is_placed", "overlapping", "vote", "write_consensus"]
 
@@ -126,7 +126,7 @@ def write_consensus(
 
     for size, alike in sizes.items():
         neighbours = overlapping(alike, size)
-        for entry, others in tqdm(neighbours, desc="consensus", total=len(alike), disable=not progress, leave=False):
+        for entry, others in track(neighbours, "consensus", len(alike), progress):
             path = folder / CONSENSUS / f"{entry['name']}.png"
             if not path.is_file():
                 masks = [(read(other["name"]), offset) for other, offset in others]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ignite.engine import Engine
-from ignite.handlers import ProgressBar
-from tqdm import tqdm
 
 from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.image_writers import write_mask
 from ..core.images import image_size, read_image
 from ..core.names import VALIDATION, pseudo_mask_paths
+from ..core.progress import EngineProgress, track
 from .batches import alike_batches, decoded, several_classes
 from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
 from .context import windows
 from .masker import PseudoMasker
-from .summary import summarise_pseudo_masks
+from .summary import MARK, SUMMARY, summarise_pseudo_masks
 
 __all__ = ["generate_pseudo_masks"]
+
+logger = logging.getLogger(__name__)
 
 
 def generate_pseudo_masks(
@@ -46,7 +50,7 @@ def generate_pseudo_masks(
     Args:
         masker: the pseudo masker.
         entries: datalist entries with ``image``, ``label`` and ``name``.
-        folder: target; files in it of another ``fingerprint`` are removed first.
+        folder: target; what it holds of another ``fingerprint`` is moved to a folder beside it first.
         fingerprint: identifies classifier and settings.
         batch_size: patches per forward pass.
         progress: whether to show progress bars.
@@ -73,7 +77,7 @@ def generate_pseudo_masks(
     if masker.context and not any(is_placed(entry) for entry in entries):
         masker = copy(masker)
         masker.context = 0.0  # nothing is known of what surrounds a patch
-    _clear_if_other(folder, layers, fingerprint)
+    _put_aside_if_other(folder, layers, fingerprint)
     measured = not masker.calibrated
     for place, some in sections.items():
         for layer in layers:
@@ -88,7 +92,7 @@ def generate_pseudo_masks(
             write_consensus(some, place, masker.outputs, consensus, masker.facts, progress)
     summaries = [summarise_pseudo_masks(some, place, layers, masker.facts, progress) for place, some in sections.items()]
     summary = {**summaries[0], **({VALIDATION: summaries[1]} if validation else {})}
-    write_json(folder / "summary.json", summary)
+    write_json(folder / SUMMARY, summary)
     return summary
 
 
@@ -125,8 +129,7 @@ def _run(
                     writing.append(pool.submit(write_mask, path, mask, masker.facts))
 
         engine = Engine(step)
-        if progress:
-            ProgressBar(desc="pseudo masks").attach(engine)
+        EngineProgress("pseudo masks", progress).attach(engine)
         found = decoded(batches, pool, _reader(masker, placed))
         engine.run(found, max_epochs=1, epoch_length=len(batches))
         _wait(writing)
@@ -136,7 +139,7 @@ def _calibrate(masker: PseudoMasker, placed: Sequence[Mapping[str, Any]], progre
     batches = alike_batches(several_classes(placed), 16)
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = decoded(batches, pool, _reader(masker, placed))
-        shown = tqdm(found, desc="calibration", total=len(batches), disable=not progress, leave=False)
+        shown = track(found, "calibration", len(batches), progress)
         masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in shown)
 
 
@@ -156,13 +159,21 @@ def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str
     return all(Path(p).is_file() for entry in batch for p in pseudo_mask_paths(folder, layers, entry["name"]))
 
 
-def _clear_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
-    record = folder / "fingerprint.txt"
-    if not record.is_file() or record.read_text(encoding="utf-8").strip() != fingerprint:
-        # with a record the folder is ours, and so are layers that the new masks do not have
-        ours = [p.name for p in folder.iterdir() if p.is_dir()] if record.is_file() else [*layers, VALIDATION]
-        record.unlink(missing_ok=True)
-        for layer in ours:
-            for path in (folder / layer).rglob("*.png"):
-                path.unlink()
-        write_text(record, fingerprint + "\n")
+def _put_aside_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
+    """Move pseudo masks of another fingerprint to a folder beside, which is named after it; they may have been corrected."""
+    record = folder / MARK
+    before = record.read_text(encoding="utf-8").strip() if record.is_file() else ""
+    if before == fingerprint:
+        return
+    # with a record the folder is ours, and so are layers that the new masks do not have; the record goes last
+    ours = [p for p in folder.iterdir() if p.is_dir()] if before else [folder / name for name in (*layers, VALIDATION)]
+    found = [path for path in (*ours, folder / SUMMARY, record) if path.exists()]
+    if found:
+        name = f"{folder.name}.{before[:8] or 'other'}"
+        names = chain([name], (f"{name}.{number}" for number in count(2)))
+        target = next(t for t in map(folder.with_name, names) if not any((t / path.name).exists() for path in found))
+        target.mkdir(exist_ok=True)
+        for path in found:
+            os.replace(path, target / path.name)
+        logger.info("the pseudo masks of before are kept as %s", target)
+    write_text(record, fingerprint + "\n")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..core.facts import DatasetFacts
 from ..core.images import read_mask
 from ..core.metrics import ConfusionMatrix
-from ..core.names import pseudo_mask_paths
+from ..core.names import VALIDATION, pseudo_mask_paths
+from ..core.progress import track
 
-__all__ = ["summarise_pseudo_masks"]
+__all__ = ["MARK", "SUMMARY", "pseudo_mask_files", "summarise_pseudo_masks"]
+
+#: Files of a folder of pseudo masks: the summary, and the fingerprint of the stage that made them.
+SUMMARY, MARK = "summary.json", "fingerprint.txt"
 
 
 def summarise_pseudo_masks(
@@ -42,7 +46,7 @@ def summarise_pseudo_masks(
     agreement = {pair: [0, 0] for pair in combinations(range(len(layers)), 2)}
     matrices = {layer: ConfusionMatrix(facts.num_classes) for layer in layers}
     scored = 0
-    for entry in tqdm(entries, desc="summary of pseudo masks", disable=not progress, leave=False):
+    for entry in track(entries, "summary of pseudo masks", len(entries), progress):
         masks = [read_mask(path) for path in pseudo_mask_paths(folder, layers, entry["name"])]
         truth = read_mask(entry["mask"], facts.num_classes) if entry.get("mask") else None
         scored += truth is not None
@@ -60,3 +64,26 @@ def summarise_pseudo_masks(
         "agreement": {f"{layers[a]}/{layers[b]}": same / max(1, n) for (a, b), (same, n) in agreement.items()},
         "scores": {k: m.scores(facts.classes) for k, m in matrices.items()} if scored else {},
     }
+
+
+def pseudo_mask_files(
+    folder: str | Path, entries: Sequence[Mapping[str, Any]], validation: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """Everything that :func:`~.generate.generate_pseudo_masks` has left in a folder, as far as its summary tells.
+
+    Args:
+        folder: folder of the pseudo masks.
+        entries: datalist entries.
+        validation: further entries, whose masks are in ``validation`` under it.
+
+    Returns:
+        Paths of the summary, of the fingerprint, and of the masks of every layer that the summary has.
+    """
+    folder = Path(folder)
+    try:
+        layers = list(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["pixels"])
+    except (OSError, ValueError, KeyError, TypeError):
+        layers = []
+    masks = [path for entry in entries for path in pseudo_mask_paths(folder, layers, entry["name"])]
+    masks += [path for entry in validation for path in pseudo_mask_paths(folder / VALIDATION, layers, entry["name"])]
+    return [str(folder / SUMMARY), str(folder / MARK), *masks]

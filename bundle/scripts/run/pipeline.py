@@ -5,21 +5,27 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
+from tqdm import tqdm
 
 from ..core.arguments import arguments, nearest
 from ..core.facts import DATALIST_NAME, DatasetFacts, load_facts
 from ..core.own import load_own
+from ..core.progress import overall_progress
 from ..core.recipes import config_files
 from ..core.settings import checked_overrides
 from ..data.check import assert_sound
 from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
 from ..data.prepare import prepare_settings
+from .ending import made, next_command, score_table
+from .holding import holding
+from .plan import stage_lengths
 from .stage import Stage
 from .trainable import assert_trainable
 
@@ -48,6 +54,7 @@ def run_pipeline(
     seed: int = 0,
     experiment: str = "tissue-segmentation",
     progress: bool = True,
+    threads: int | None = None,
     own: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Prepare, check, and run every stage that is not finished yet; a stage finished with the same configuration and the
@@ -68,6 +75,7 @@ def run_pipeline(
         seed: seed of all stages.
         experiment: MLflow experiment.
         progress: whether to show progress bars.
+        threads: threads that networks run on, see :func:`~scripts.core.threads.set_threads`.
         own: Python files of one's own, see :func:`~scripts.core.load_own`.
 
     Returns:
@@ -76,58 +84,92 @@ def run_pipeline(
     Raises:
         ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
             unknown recipe, or a dataset that is not sound or that nothing can be learnt from.
+        BlockingIOError: another process works in one of the folders.
     """
     load_own(own)
     dataset = arguments(DatasetFacts, dataset or {}, "dataset")
     preparation = {"progress": progress, **prepare_settings(prepare or {})}
     overrides = checked_stages([settings or {}, overrides or {}], recipe, stages)
-    if source is not None:
-        prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
-    assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
-    assert_trainable(dataset_dir, stages, overrides, recipe, seed)
+    places = {"dataset_dir": dataset_dir, "output_dir": output_dir, "model_dir": model_dir}
+    with holding(output_dir, "the pipeline", [model_dir] if set(stages) & set(_TRAINING) else []):
+        if source is not None:
+            prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
+        assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
+        assert_trainable(dataset_dir, stages, overrides, recipe, seed)
+        stages = _scored(stages, dataset_dir)
+        record = Stage(
+            "pipeline",
+            output_dir,
+            seed,
+            inputs=[str(Path(dataset_dir) / DATALIST_NAME)],
+            config={"stages": list(stages), "overrides": overrides, "recipe": recipe, "seed": seed},
+            experiment=experiment,
+            threads=threads,
+        ).start()
+        common = {
+            "seed": seed,
+            "experiment": experiment,
+            "parent_run": record.tracker.run_id,
+            "own": own,
+            "threads": threads,
+        }
+        with overall_progress(stage_lengths(dataset_dir, stages, overrides, recipe), progress) as bar:
+            for name in stages:
+                bar.begin(name)
+                _run_stage(name, recipe, {**places, **common, **overrides.get(name, {})}, stages, record)
+                bar.reach(1.0)
+        metrics = Path(output_dir) / "evaluate" / "metrics.json"
+        results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
+        record.finish(results.get("scores", {}))
+        _say_what_was_made(results, places, stages, own)
+    return results
+
+
+def _scored(stages: Sequence[str], dataset_dir: str) -> list[str]:
+    """Stages without the evaluation where there is nothing to score."""
     if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
         logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
-        stages = [name for name in stages if name != "evaluate"]
-    record = Stage(
-        "pipeline",
-        output_dir,
-        seed,
-        inputs=[str(Path(dataset_dir) / DATALIST_NAME)],
-        config={"stages": list(stages), "overrides": overrides, "recipe": recipe, "seed": seed},
-        experiment=experiment,
-    ).start()
-    for number, name in enumerate(stages, start=1):
-        config_file = config_files(name, recipe)  # by this name, check_settings finds it
-        workflow = ConfigWorkflow(
-            config_file=config_file,
-            workflow_type=None,
-            logging_file=False,
-            dataset_dir=dataset_dir,
-            output_dir=output_dir,
-            model_dir=model_dir,
-            seed=seed,
-            experiment=experiment,
-            parent_run=record.tracker.run_id,
-            progress=progress,
-            own=own,
-            **({"recipe": recipe} if name in _TRAINING else {}),
-            **overrides.get(name, {}),
-        )
-        workflow.initialize()
-        if workflow.parser.get_parsed_content("stage").finished():
-            logger.info("stage %d/%d %s: finished before, skipped", number, len(stages), name)
-            continue
-        logger.info("stage %d/%d %s", number, len(stages), name)
-        workflow.run()
-        workflow.finalize()
-        del workflow
-        gc.collect()  # datasets and networks of a stage refer to each other
-    metrics = Path(output_dir) / "evaluate" / "metrics.json"
-    results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
-    record.finish(results.get("scores", {}))
-    if results:
-        print(summary(results, output_dir, model_dir, load_facts(dataset_dir).published))
-    return results
+        return [name for name in stages if name != "evaluate"]
+    return list(stages)
+
+
+def _run_stage(name: str, recipe: str | None, settings: Mapping[str, Any], stages: Sequence[str], record: Stage) -> None:
+    """Run a stage unless it is finished."""
+    config_file = config_files(name, recipe)  # by this name, check_settings finds it
+    workflow = ConfigWorkflow(
+        config_file=config_file,
+        workflow_type=None,
+        logging_file=False,
+        progress=False,  # there is one bar over all stages
+        **({"recipe": recipe} if name in _TRAINING else {}),
+        **settings,
+    )
+    workflow.initialize()
+    number = f"stage {stages.index(name) + 1}/{len(stages)} {name}"
+    if workflow.parser.get_parsed_content("stage").finished():
+        logger.info("%s: finished before, skipped", number)
+        return
+    logger.info("%s", number)
+    record.progress = f"before stage {name}"
+    started = time.monotonic()
+    workflow.run()
+    workflow.finalize()
+    logger.info("%s: finished in %s", number, tqdm.format_interval(time.monotonic() - started))
+    del workflow
+    gc.collect()  # datasets and networks of a stage refer to each other
+
+
+def _say_what_was_made(
+    results: Mapping[str, Any], places: Mapping[str, str], stages: Sequence[str], own: str | Sequence[str] | None
+) -> None:
+    dataset_dir, output_dir, model_dir = places.values()
+    lines = [score_table(results, load_facts(dataset_dir).published)] if results else []
+    lines.append(made(output_dir, model_dir, stages))
+    if not results:
+        lines.append(f"not scored, as no test image of {Path(dataset_dir).absolute()} has a true mask")
+    command = next_command(dataset_dir, output_dir, model_dir, own)
+    lines += [f"to segment images:\n  {command}"] if command else []
+    logger.info("done\n%s", "\n".join(lines))
 
 
 def checked_stages(
@@ -168,27 +210,3 @@ def merge_overrides(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
         for stage, values in layer.items():
             merged.setdefault(stage, {}).update(values)
     return merged
-
-
-def summary(
-    results: Mapping[str, Any], output_dir: str, model_dir: str, published: Mapping[str, Sequence[float]] | None = None
-) -> str:
-    """Scores per method, published ones where the dataset has them, and where report, pictures and weights are, as text."""
-    scores = results["scores"]
-    classes = list(next(iter(scores.values()))["iou"])
-    width = max(map(len, scores))
-    lines = [" " * width + "   mIoU  FwIoU  " + "  ".join(f"IoU {c}" for c in classes)]
-    for method, values in scores.items():
-        cells = [values["miou"], values["fwiou"], *(values["iou"][c] for c in classes)]
-        text = [("-" if v is None else f"{100 * v:.1f}") for v in cells]
-        widths = [6, 6, *(len(c) + 5 for c in classes)]
-        lines.append(f"{method:<{width}}" + "".join(t.rjust(w + 1) for t, w in zip(text, widths, strict=True)))
-    for method, (low, high) in (published or {}).items():
-        lines.append(f"published mIoU {low:.1f}{f' to {high:.1f}' if high > low else ''}: {method}")
-    folder = Path(output_dir).absolute() / "evaluate"
-    lines += [
-        f"report    {folder / 'report.html'}",
-        f"pictures  {folder / 'gallery.png'}, {folder / 'label_maps'}",
-        f"weights   {Path(model_dir).absolute()}",
-    ]
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Folders of runs of version 0.4 become folders of this version: their weights are described, their stages count."""
+"""Folders of runs of earlier versions become folders of this one: their weights are described, their stages count."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ import yaml
 from monai.bundle import ConfigParser
 
 from ..core.atomic import write_json
+from ..core.digest import file_sha256
+from ..core.environment import bundle_version
 from ..core.facts import DatasetFacts, load_facts
 from ..core.recipes import config_files, known_recipes
 from ..networks.registry import build
 from ..weights.description import FILES, describe, description_path
 from ..weights.files import load_state, write_description
 from ..weights.untrained import untrained_network
-from .record import RECORD, carry, fingerprint, read_record
+from .carried import carry, earlier_fingerprint
+from .holding import holding
+from .record import RECORD, length, read_record
 
 __all__ = ["upgrade"]
 
@@ -28,18 +32,19 @@ logger = logging.getLogger(__name__)
 
 _FACTS_NAME = "classes.json"
 _STAGES = {"classifier": "train_classifier", "segmenter": "train"}
-# what the stages of 0.4 depended on
+# what the stages of 0.4 depended on, and those of 0.5 that read weights
 _INPUT = re.compile(r"\$@(\w+) \+ '([^']*)'")
+_INPUTS = re.compile(r"\$\[@dataset_dir \+ '(/datalist\.json)', \*described_files\(@model_dir, ([\w', ]+)\)\]")
 
 
 def upgrade(model_dir: str, output_dir: str | None = None, recipe: str | None = None) -> list[Path]:
-    """Describe the weights of a run of version 0.4, and let its stages count as they are.
+    """Describe the weights of a run of version 0.4, and let the stages of a run of 0.4 or 0.5 count as they are.
 
     Nothing is trained, and no weights are written. The networks are those of the run's own configuration, which lies in
     the folders of its stages, or those of a recipe.
 
     Args:
-        model_dir: folder of the weights and ``classes.json``.
+        model_dir: folder of the weights, and of ``classes.json`` where they have no description.
         output_dir: folder of the run; the one that holds ``model_dir`` by default.
         recipe: name or folder of the recipe, where no configuration says it; ``"default"`` for the default method.
 
@@ -47,24 +52,34 @@ def upgrade(model_dir: str, output_dir: str | None = None, recipe: str | None = 
         The descriptions written.
 
     Raises:
-        FileNotFoundError: no ``classes.json``, or neither weights nor stages.
+        FileNotFoundError: weights without description and no ``classes.json``, or neither weights nor stages.
         ValueError: nothing says which networks these are, or the weights are of others.
+        BlockingIOError: another process works in the folder.
     """
     models = Path(model_dir)
     output = models.absolute().parent if output_dir is None else Path(output_dir)
-    facts = load_facts(models / _FACTS_NAME)
-    recipe = _recipe(output) if recipe is None else recipe
     found = {kind: models / name for kind, name in FILES.items() if (models / name).is_file()}
+    bare = {kind: path for kind, path in found.items() if not description_path(path).is_file()}
     stages = sorted(p.parent for p in output.glob(f"*/{RECORD}"))
+    facts = load_facts(models / _FACTS_NAME) if bare or not found else None
     if not found and not stages:
         raise FileNotFoundError(f"{models}: found none of {', '.join(FILES.values())}, and no stage in {output}")
-    contents = {kind: _content(kind, path, facts, output, recipe) for kind, path in found.items()}
-    for kind, path in found.items():
-        write_description(path, contents[kind], _scores(output / _STAGES[kind]))
-        logger.info("%s: described in %s", path, description_path(path))
-    for folder in stages:
-        _carry_stage(folder)
-    return [description_path(path) for path in found.values()]
+    with holding(output, "the upgrade", [models]):
+        recipe = _recipe(output) if recipe is None else recipe
+        contents = {kind: _content(kind, path, facts, output, recipe) for kind, path in bare.items()}
+        for kind, path in bare.items():
+            write_description(path, contents[kind], _scores(output / _STAGES[kind]))
+            logger.info("%s: described in %s", path, description_path(path))
+        counting = [folder for folder in stages if _counts(folder)]
+        for kind, path in found.items():
+            if output / _STAGES[kind] in counting:
+                _name_maker(path, output / _STAGES[kind])
+        for folder in counting:  # with what depends on descriptions as they are now
+            config, record = _config(folder), read_record(folder)
+            noted = {"carried": carry(config, _inputs(config)), "max_epochs": length(config)}
+            write_json(folder / RECORD, {**record, **noted})
+            logger.info("%s: %s, counts as it is", folder, record["state"])
+    return [description_path(path) for path in bare.values()]
 
 
 def _content(kind: str, path: Path, facts: DatasetFacts, output: Path, recipe: str | None) -> dict[str, Any]:
@@ -110,24 +125,46 @@ def _definition(config: Mapping[str, Any], facts: DatasetFacts) -> dict[str, Any
     return resolve(config["network_def"])
 
 
-def _carry_stage(folder: Path) -> None:
-    """Note in a stage's record what it was made from, if that is still what it says."""
+def _counts(folder: Path) -> bool:
+    """Whether a stage of an earlier version was made from what its configuration names as it is today."""
     record, config = read_record(folder), _config(folder)
-    named = config.get("stage", {}).get("inputs")
-    if "carried" in record or not isinstance(named, list):  # the pipeline, and inference, which depends on its images
-        return
-    inputs = [Path(_path(text, config)) for text in named]
-    if all(p.is_file() for p in inputs) and record.get("fingerprint") == fingerprint(config, inputs, "None"):
-        write_json(folder / RECORD, {**record, "carried": carry(config, inputs)})
-        logger.info("%s: %s, counts as it is", folder, record["state"])
+    inputs, noted = _inputs(config), record.get("carried", {})
+    if inputs is None or ("parts" in record and not noted) or noted.get("version") == bundle_version():
+        return False  # the pipeline, and inference, which depends on its images; of this version; noted before
+    if noted:  # by an earlier version of this command
+        same = {str(p): file_sha256(p) for p in inputs if p.is_file()} == noted.get("files")
     else:
+        same = all(p.is_file() for p in inputs) and record.get("fingerprint") == earlier_fingerprint(config, inputs)
+    if not same:
         logger.warning("%s: made from files that have changed since, or are no longer there; it will run anew", folder)
+    return same
+
+
+def _name_maker(weights: Path, folder: Path) -> None:
+    """Note in the description of weights which stage made them."""
+    content = json.loads(description_path(weights).read_text(encoding="utf-8"))
+    write_json(description_path(weights), {**content, "fingerprint": read_record(folder).get("fingerprint")})
+
+
+def _inputs(config: Mapping[str, Any]) -> list[Path] | None:
+    """Files that a recorded stage depended on; ``None`` if that is not known of it."""
+    named = config.get("stage", {}).get("inputs")
+    if isinstance(named, list):
+        return [Path(_path(text, config)) for text in named]
+    match = _INPUTS.fullmatch(named) if isinstance(named, str) else None
+    if match is None:
+        return None
+    weights = [Path(_path("@model_dir", config)) / FILES[kind] for kind in re.findall(r"\w+", match[2])]
+    files = [file for path in weights for file in (path, description_path(path))]
+    return [Path(_path("@dataset_dir", config) + match[1]), *files]
 
 
 def _path(text: str, config: Mapping[str, Any]) -> str:
-    """A file that a recorded configuration names as ``$@folder + '/name'``."""
+    """A file or folder that a recorded configuration names as itself, ``@folder`` or ``$@folder + '/name'``."""
     match = _INPUT.fullmatch(text)
-    return f"{_path(config[match[1]], config)}{match[2]}" if match else text
+    if match:
+        return f"{_path(config[match[1]], config)}{match[2]}"
+    return _path(config[text[1:]], config) if text.startswith("@") else text
 
 
 def _config(folder: Path) -> dict[str, Any]:

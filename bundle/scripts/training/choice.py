@@ -59,7 +59,7 @@ class BestModel:
         if score >= self.score or not self.path.is_file():
             self.score = score
             self._save(engine)
-            logger.info("best %s %.4f in epoch %d: %s", self.metric, score, self.epoch, self.path)
+            logger.debug("best %s %.4f in epoch %d: %s", self.metric, score, self.epoch, self.path)
 
     def _save(self, engine: Engine) -> None:
         self.epoch = (self.trainer or engine).state.epoch

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from ..core.aside import put_aside
 from ..core.atomic import discard_unfinished, save_state
 from .choice import EarlyStop
 
@@ -81,7 +80,7 @@ class Resume:
                 item.load_state_dict(fresh[name])
             logger.warning(
                 "%s: no training state that fits this configuration (%s): it is kept as %s, training starts anew",
-                self.path, _reason(error), _put_aside(self.path).name,
+                self.path, _reason(error), put_aside(self.path).name,
             )  # fmt: skip
             return
         engine.state.epoch = int(state["epoch"])
@@ -154,11 +153,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it lacks {error}"
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _put_aside(path: Path) -> Path:
-    """Give a file a name of its own beside it."""
-    names = (path.with_name(f"{path.stem}.unusable{n or ''}{path.suffix}") for n in count())
-    aside = next(name for name in names if not name.exists())
-    os.replace(path, aside)
-    return aside

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import ProgressBar
-from monai.handlers import LrScheduleHandler, StatsHandler, ValidationHandler
+from monai.handlers import LrScheduleHandler, ValidationHandler
 
+from ..core.progress import EngineProgress
 from .choice import BestModel, EarlyStop
+from .epoch_log import EpochLog
 from .handlers import History
 from .resume import Resume
 
@@ -94,6 +95,7 @@ class TrainingSession:
             raise ValueError(f"val_interval: expected a number of epochs of at least 1, found {val_interval}")
         check_batches(network, _smallest_batch(getattr(trainer, "data_loader", None)))
         self.stage = stage
+        self.score = score
         self.trainer = trainer
         self.evaluator = evaluator
         self.network = network
@@ -129,7 +131,6 @@ class TrainingSession:
         self.stage.finish({"best": self.best.state_dict()}, [self.history.path])
 
     def _attach_to_evaluator(self) -> None:
-        StatsHandler(iteration_log=False).attach(self.evaluator)
         self.best.attach(self.evaluator)
         if self.early_stop is not None:
             self.early_stop.attach(self.evaluator)
@@ -139,14 +140,13 @@ class TrainingSession:
         LrScheduleHandler(self.lr_scheduler, print_lr=False, epoch_level=False).attach(self.trainer)
         validation = ValidationHandler(self.val_interval, self.evaluator)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._validates), validation)
-        if self.progress:
-            ProgressBar(desc=self.title).attach(self.trainer)
         for handler in self.attach:
             handler.attach(self.trainer)
         self.history.attach(self.trainer)  # after validation, whose scores it notes
-        StatsHandler(iteration_log=False).attach(self.trainer)
         self.stage.mlflow_handler().attach(self.trainer)
         self.resume.attach(self.trainer)  # after everything that it saves
+        EpochLog(self.stage, self.evaluator, self.score, lambda: self.best.epoch).attach(self.trainer)
+        EngineProgress(self.title, self.progress).attach(self.trainer)
 
     def _validates(self, engine: Engine, epoch: int) -> bool:
         return epoch % self.val_interval == 0 or epoch == engine.state.max_epochs
