@@ -210,9 +210,7 @@ class Scripted:
 
 def _epochs(stage, places, folder, answers, **overrides):
     """How many epochs a training runs whose validation has scripted answers, and which one's weights it keeps."""
-    workflow = _workflow(
-        stage, {**places, "model_dir": str(folder)}, max_epochs=3, batch_size=4, patience=1, amp=False, **overrides
-    )
+    workflow = _workflow(stage, {**places, "model_dir": str(folder)}, max_epochs=3, batch_size=4, amp=False, **overrides)
     trainer, evaluator, network = _of(workflow, "train#trainer", "validate#evaluator", "network")
     network = _of(workflow, "averaged") if stage == "train" else network
     evaluator.inferer = Scripted(trainer, answers(workflow))
@@ -226,8 +224,16 @@ def _epochs(stage, places, folder, answers, **overrides):
     return len(states), *equal
 
 
-def test_the_classifier_of_the_highest_mean_average_precision_is_kept(places, tmp_path):
-    """By every other score the second epoch is better, and training stops as soon as this one falls."""
+@pytest.mark.parametrize(
+    ("settings", "ran", "kept"),
+    [({}, 3, 3), ({"keep": "mean_ap"}, 3, 1), ({"patience": 1}, 2, 2), ({"keep": "mean_ap", "patience": 1}, 2, 1), ({"val_interval": 5}, 3, 3)],
+)  # fmt: skip
+def test_the_classifier_of_the_last_epoch_is_kept_or_that_of_the_score_asked_for(places, tmp_path, settings, ran, kept):
+    """By mean AP the first epoch is the best, by every other score the second. Training stops early where asked to."""
+    data = tmp_path / "data"
+    copytree(places["dataset_dir"], data)
+    content = json.loads((data / "datalist.json").read_text())
+    (data / "datalist.json").write_text(json.dumps({**content, "validation": []}))
 
     def answers(workflow):
         label = torch.cat([batch["label"] for batch in _of(workflow, "validate#dataloader")])
@@ -237,7 +243,32 @@ def test_the_classifier_of_the_highest_mean_average_precision_is_kept(places, tm
         exact[label[:, 0].argmin(), 0] = 9  # one mistake, but ranked first
         return [ranked, exact, exact]
 
-    assert _epochs("train_classifier", places, tmp_path, answers, holdout=0.6) == (2, 1)
+    places = {**places, "dataset_dir": str(data)}
+    assert _epochs("train_classifier", places, tmp_path, answers, holdout=0.6, **settings) == (ran, kept)
+
+
+def test_the_classifier_validates_on_windows_of_the_regions_that_validate_the_segmenter(places):
+    """The region has eight pixels of 1024 of two classes, at 2 % of them no part of its label."""
+    (entry,), (region,) = (_of(_workflow(stage, places), "data")["validation"] for stage in ("train_classifier", "train"))
+    assert entry["image"] == region["image"] and entry["label"].tolist() == [1, 0, 0] and entry["corner"] == (0, 0)
+    (batch,) = _of(_workflow("train_classifier", places), "validate#dataloader")
+    torch.testing.assert_close(batch["image"], _unit(region["image"]))
+
+
+def test_validation_patches_of_a_table_get_pseudo_masks_that_the_segmenter_validates_on(places, tmp_path):
+    data = tmp_path / "data"
+    copytree(places["dataset_dir"], data)
+    content = json.loads((data / "datalist.json").read_text())
+    content["validation"] = [{"image": e["image"], "label": e["label"]} for e in content["training"][:2]]
+    content["training"] = content["training"][2:]
+    (data / "datalist.json").write_text(json.dumps(content))
+    places = {**places, "dataset_dir": str(data), "output_dir": str(tmp_path / "out")}
+    _workflow("generate_pseudo_masks", places, layers=["b", "c"], consensus=[0.0, 1.0], **{"masker#refinement": None}).run()
+    data = _of(_workflow("train", places), "data")
+    masks = tmp_path / "out/pseudo_masks"
+    assert [e["label"] for e in data["validation"]] == [str(masks / f"validation/consensus/training{k}.png") for k in (0, 1)]
+    assert [e["label"] for e in data["training"]] == [[str(masks / f"consensus/training{k}.png")] for k in (2, 3, 4, 5)]
+    assert json.loads((masks / "summary.json").read_text())["validation"]["patches"] == 2
 
 
 @pytest.mark.parametrize(("keep", "kept"), [({}, 2), ({"keep": "miou"}, 1), ({"keep": "fwiou"}, 2)])
@@ -250,7 +281,7 @@ def test_the_segmenter_of_the_last_epoch_is_kept_or_that_of_the_score_asked_for(
         maps = [torch.from_numpy(np.eye(3)[mask]).permute(2, 0, 1)[None] for mask in (lost, np.zeros_like(RARE))]
         return [*maps, maps[1]]
 
-    assert _epochs("train", places, tmp_path, answers, **keep) == (2, kept)
+    assert _epochs("train", places, tmp_path, answers, patience=1, **keep) == (2, kept)
 
 
 def test_weights_say_how_they_are_used(places):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -303,3 +304,31 @@ def test_a_refinement_of_layers_that_are_not_there():
         _masker(refinement=_refinement(weights={"x": 1.0}))
     with pytest.raises(ValueError, match="has no layer"):
         _masker(refinement=_refinement(features=["x"]))
+
+
+def test_validation_patches_have_masks_of_their_own_that_change_no_other(tmp_path, entries):
+    """Of names that training patches have, too; measured on the training patches, whichever masks are there already."""
+    settings, options = {"context": 0.25, "share_prior": 0.5}, {"progress": False, "consensus": [0.0, 0.0, 0.0, 1.0]}
+    layers = (*LAYERS, "refined", "consensus")
+
+    def generate(name, training, validation=(), fingerprint="f"):
+        masker = _masker(refinement=_refinement(), **settings)
+        summary = generate_pseudo_masks(masker, training, tmp_path / name, fingerprint, validation=validation, **options)
+        return summary, {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*.png")}
+
+    training, held = entries[:5], [{**entries[0], "name": "p0"}, {**entries[6], "name": "p6"}]
+    alone, masks = generate("alone", training)
+    summary, both = generate("both", training, held)
+    assert {k: v for k, v in both.items() if k.parts[0] != "validation"} == masks
+    assert {k for k in both if k not in masks} == {
+        Path("validation", layer, f"{name}.png") for layer in layers for name in ("p0", "p6")
+    }
+    for layer in layers:
+        assert (
+            read_mask(tmp_path / "both" / layer / "p0.png") == read_mask(tmp_path / f"both/validation/{layer}/p0.png")
+        ).all()
+    assert summary["validation"]["patches"] == 2 and {k: v for k, v in summary.items() if k != "validation"} == alone
+    (tmp_path / "both/validation/refined/p6.png").unlink()  # interrupted after all others
+    assert generate("both", training, held) == (summary, both)
+    other = generate("both", training, (), "another")[1]
+    assert set(other) == set(masks)  # none of another classifier stays

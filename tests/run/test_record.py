@@ -123,7 +123,7 @@ CHANGES = {
     "group": (lambda f: _edit(f / "data/datalist.json", lambda d: d["training"][0].update(group="g9")), {MASKS}),
     "class name": (lambda f: _edit(f / "data/datalist.json", lambda d: d.update(descriptions=["x", "y", "z"])), ALL),
     "training image": (lambda f: _repaint(f / "data/training3.png"), ALL - {EVALUATE}),
-    "validation mask": (lambda f: _repaint(f / "data/validation0_mask.png"), {TRAIN}),
+    "validation mask": (lambda f: _repaint(f / "data/validation0_mask.png"), {CLASSIFIER, TRAIN}),
     "test image": (lambda f: _repaint(f / "data/test0.png"), {EVALUATE}),
     "test mask": (lambda f: _repaint(f / "data/test1_mask.png"), {EVALUATE}),
     "a test image less": (lambda f: _edit(f / "data/datalist.json", lambda d: d["test"].pop()), {EVALUATE}),

@@ -10,7 +10,10 @@ from pathlib import Path
 from .images import suffix
 from .paths import shown
 
-__all__ = ["pseudo_mask_paths", "unique_names"]
+__all__ = ["VALIDATION", "pseudo_mask_paths", "unique_names"]
+
+#: Folder, within that of the pseudo masks, of those of validation patches.
+VALIDATION = "validation"
 
 _LONGEST = 200  # bytes of a name: systems allow 255, and it gets an ending
 

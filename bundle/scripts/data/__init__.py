@@ -3,9 +3,10 @@
 from .annotation_cost import annotation_cost
 from .check import assert_sound
 from .datalist import read_datalist
+from .labelled_windows import ReadWindowd
 from .layouts import register_layout
 from .prepare import prepare, prepare_settings
-from .split import classifier_data, patch_size, segmenter_data, supervised_data
+from .split import classifier_data, patch_size, segmenter_data, supervised_data, validation_patches
 from .split_summary import next_step
 from .stain_jitter import RandStainJitterd
 from .transforms import ReadImaged, ReadMasksd, ToUnitRanged
@@ -14,6 +15,7 @@ __all__ = [
     "RandStainJitterd",
     "ReadImaged",
     "ReadMasksd",
+    "ReadWindowd",
     "ToUnitRanged",
     "annotation_cost",
     "assert_sound",
@@ -26,4 +28,5 @@ __all__ = [
     "register_layout",
     "segmenter_data",
     "supervised_data",
+    "validation_patches",
 ]

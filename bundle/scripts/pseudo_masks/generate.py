@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from itertools import chain, count
@@ -17,7 +17,7 @@ from ignite.engine import Engine
 from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.image_writers import write_mask
 from ..core.images import image_size, read_image
-from ..core.names import pseudo_mask_paths
+from ..core.names import VALIDATION, pseudo_mask_paths
 from ..core.progress import EngineProgress, track
 from .batches import alike_batches, decoded, several_classes
 from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
@@ -39,6 +39,7 @@ def generate_pseudo_masks(
     progress: bool = True,
     num_workers: int = 2,
     consensus: Sequence[float] | None = None,
+    validation: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
@@ -56,16 +57,20 @@ def generate_pseudo_masks(
         num_workers: threads that decode the next patches and write the last masks while the network runs.
         consensus: weight of each layer's votes; a further layer ``consensus`` then holds what overlapping patches and all
             depths agree on (see :func:`~.consensus.write_consensus`).
+        validation: further entries whose masks go to ``<folder>/validation``; those of ``entries`` do not depend on them.
 
     Returns:
-        The summary (see :func:`summarise_pseudo_masks`), also written to ``<folder>/summary.json``.
+        The summary (see :func:`summarise_pseudo_masks`), with that of the further entries, if there are any, under
+        ``validation``; also written to ``<folder>/summary.json``.
 
     Raises:
         ValueError: there are no patches, one has no class, a true mask has another size than its patch, or the votes do
             not fit the layers.
     """
     folder = Path(folder)
-    _check(entries, folder)
+    sections = {folder: entries, **({folder / VALIDATION: validation} if validation else {})}
+    for place, some in sections.items():
+        _check(some, place)
     if consensus:
         check_votes(masker.outputs, consensus)
     layers = (*masker.outputs, CONSENSUS) if consensus else masker.outputs
@@ -73,15 +78,20 @@ def generate_pseudo_masks(
         masker = copy(masker)
         masker.context = 0.0  # nothing is known of what surrounds a patch
     _put_aside_if_other(folder, layers, fingerprint)
-    for layer in layers:
-        discard_unfinished(folder / layer)
-    todo = [batch for batch in alike_batches(entries, batch_size) if not _done(batch, folder, masker.outputs)]
-
-    if todo:
-        _run(masker, todo, entries, folder, progress, num_workers)
-    if consensus:
-        write_consensus(entries, folder, masker.outputs, consensus, masker.facts, progress)
-    summary = summarise_pseudo_masks(entries, folder, layers, masker.facts, progress)
+    measured = not masker.calibrated
+    for place, some in sections.items():
+        for layer in layers:
+            discard_unfinished(place / layer)
+        todo = [batch for batch in alike_batches(some, batch_size) if not _done(batch, place, masker.outputs)]
+        if todo and not measured:
+            _calibrate(masker, entries, progress, num_workers)
+            measured = True
+        if todo:
+            _run(masker, todo, some, place, progress, num_workers)
+        if consensus:
+            write_consensus(some, place, masker.outputs, consensus, masker.facts, progress)
+    summaries = [summarise_pseudo_masks(some, place, layers, masker.facts, progress) for place, some in sections.items()]
+    summary = {**summaries[0], **({VALIDATION: summaries[1]} if validation else {})}
     write_json(folder / SUMMARY, summary)
     return summary
 
@@ -120,13 +130,22 @@ def _run(
 
         engine = Engine(step)
         EngineProgress("pseudo masks", progress).attach(engine)
-        read = windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
-        if masker.calibrated:
-            some = alike_batches(several_classes(placed), 16)
-            found = track(decoded(some, pool, read), "calibration", len(some), progress)
-            masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in found)
-        engine.run(decoded(batches, pool, read), max_epochs=1, epoch_length=len(batches))
+        found = decoded(batches, pool, _reader(masker, placed))
+        engine.run(found, max_epochs=1, epoch_length=len(batches))
         _wait(writing)
+
+
+def _calibrate(masker: PseudoMasker, placed: Sequence[Mapping[str, Any]], progress: bool, workers: int) -> None:
+    batches = alike_batches(several_classes(placed), 16)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        found = decoded(batches, pool, _reader(masker, placed))
+        shown = track(found, "calibration", len(batches), progress)
+        masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in shown)
+
+
+def _reader(masker: PseudoMasker, placed: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], np.ndarray]:
+    """Patches with what surrounds them, as far as the masker looks."""
+    return windows(placed, masker.context) if masker.context else lambda entry: read_image(entry["image"])
 
 
 def _wait(writing: list[Future]) -> None:
@@ -147,7 +166,7 @@ def _put_aside_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -
     if before == fingerprint:
         return
     # with a record the folder is ours, and so are layers that the new masks do not have; the record goes last
-    ours = [p for p in folder.iterdir() if p.is_dir()] if before else [folder / layer for layer in layers]
+    ours = [p for p in folder.iterdir() if p.is_dir()] if before else [folder / name for name in (*layers, VALIDATION)]
     found = [path for path in (*ours, folder / SUMMARY, record) if path.exists()]
     if found:
         name = f"{folder.name}.{before[:8] or 'other'}"

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.facts import DatasetFacts
 from ..core.images import read_mask
 from ..core.metrics import ConfusionMatrix
-from ..core.names import pseudo_mask_paths
+from ..core.names import VALIDATION, pseudo_mask_paths
 from ..core.progress import track
 
 __all__ = ["MARK", "SUMMARY", "pseudo_mask_files", "summarise_pseudo_masks"]
@@ -66,12 +66,15 @@ def summarise_pseudo_masks(
     }
 
 
-def pseudo_mask_files(folder: str | Path, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def pseudo_mask_files(
+    folder: str | Path, entries: Sequence[Mapping[str, Any]], validation: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
     """Everything that :func:`~.generate.generate_pseudo_masks` has left in a folder, as far as its summary tells.
 
     Args:
         folder: folder of the pseudo masks.
         entries: datalist entries.
+        validation: further entries, whose masks are in ``validation`` under it.
 
     Returns:
         Paths of the summary, of the fingerprint, and of the masks of every layer that the summary has.
@@ -82,4 +85,5 @@ def pseudo_mask_files(folder: str | Path, entries: Sequence[Mapping[str, Any]]) 
     except (OSError, ValueError, KeyError, TypeError):
         layers = []
     masks = [path for entry in entries for path in pseudo_mask_paths(folder, layers, entry["name"])]
+    masks += [path for entry in validation for path in pseudo_mask_paths(folder / VALIDATION, layers, entry["name"])]
     return [str(folder / SUMMARY), str(folder / MARK), *masks]

@@ -29,6 +29,7 @@ from .ending import made, next_command, score_table
 from .holding import holding
 from .plan import stage_lengths
 from .stage import Stage
+from .trainable import assert_trainable
 
 __all__ = ["STAGES", "merge_overrides", "run_pipeline"]
 
@@ -84,7 +85,7 @@ def run_pipeline(
 
     Raises:
         ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
-            unknown recipe, or a dataset that is not sound.
+            unknown recipe, or a dataset that is not sound or that nothing can be learnt from.
         BlockingIOError: another process works in one of the folders.
     """
     load_own(own)
@@ -97,6 +98,7 @@ def run_pipeline(
         if source is not None:
             prepare_dataset(source, dataset_dir, dataset=dataset, **preparation)
         assert_sound(dataset_dir, report_dir=output_dir, progress=progress)
+        assert_trainable(dataset_dir, stages, overrides, recipe, seed)
         stages = _scored(stages, dataset_dir)
         record = Stage(
             "pipeline",

@@ -5,7 +5,7 @@ from .engines import ClassificationScore, PrepareBatch, keep_entries, label_maps
 from .every_depth import EveryDepthLoss
 from .handlers import EpochSeed, draw, parameter_groups
 from .self_training import SelfTraining
-from .session import TrainingSession
+from .session import TrainingSession, check_batches
 from .supervision import MultiLayerPseudoSupervisionLoss
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "PrepareBatch",
     "SelfTraining",
     "TrainingSession",
+    "check_batches",
     "draw",
     "keep_entries",
     "label_maps",

@@ -1,10 +1,8 @@
-"""What a trainer needs beyond MONAI's handlers: epochs that can be repeated, and a state that survives a kill."""
+"""What a trainer needs beyond MONAI's handlers: epochs that can be repeated, their figures, their order of patches."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence, Sized
-from math import isfinite
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,9 @@ from monai.data import set_rnd
 from monai.utils import set_determinism
 from torch.utils.data import RandomSampler
 
-from ..core.atomic import discard_unfinished, save_state, write_json
-from ..weights.files import save_weights
+from ..core.atomic import write_json
 
-__all__ = ["BestModel", "EpochSeed", "History", "Resume", "draw", "parameter_groups"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["EpochSeed", "History", "draw", "parameter_groups"]
 
 
 class EpochSeed:
@@ -46,60 +41,6 @@ class EpochSeed:
         set_determinism(seed)
         if self.dataset is not None:
             set_rnd(self.dataset, seed)
-
-
-class BestModel:
-    """Keeps the weights of the epoch with the highest score, or of the last epoch.
-
-    Args:
-        network: module whose state dict is saved.
-        path: file of the weights, written atomically.
-        metric: name of the score in the evaluator's metrics; ``None`` keeps the last epoch.
-        trainer: engine whose epoch is recorded.
-        description: what the weights are (:func:`~scripts.weights.describe`), written beside them with the scores.
-    """
-
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        path: str | Path,
-        metric: str | None,
-        trainer: Engine | None = None,
-        description: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.network = network
-        self.description = description or {}
-        self.path = Path(path)
-        self.metric = metric
-        self.trainer = trainer
-        self.score = float("-inf")
-        self.epoch = 0
-
-    def attach(self, engine: Engine) -> None:
-        """Attach to a validation evaluator."""
-        engine.add_event_handler(Events.COMPLETED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        if self.metric is None:
-            self._save(engine)
-            return
-        score = float(engine.state.metrics[self.metric])
-        # a score that is not a number never becomes the best, but some weights must exist
-        if score > self.score or not self.path.is_file():
-            self.score = score
-            self._save(engine)
-            logger.debug("best %s %.4f in epoch %d: %s", self.metric, score, self.epoch, self.path)
-
-    def _save(self, engine: Engine) -> None:
-        self.epoch = (self.trainer or engine).state.epoch
-        scores = {k: float(v) for k, v in engine.state.metrics.items() if isinstance(v, (int, float)) and isfinite(v)}
-        save_weights(self.path, self.network, self.description, {"epoch": self.epoch, **scores})
-
-    def state_dict(self) -> dict[str, float]:
-        return {"score": self.score, "epoch": self.epoch}
-
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        self.score, self.epoch = state["score"], int(state["epoch"])
 
 
 class History:
@@ -154,66 +95,6 @@ class History:
 
     def load_state_dict(self, state: Mapping[str, list]) -> None:
         self.epochs = list(state["epochs"])
-
-
-class Resume:
-    """Saves everything an unbroken run would carry over an epoch boundary, and takes it up again.
-
-    Args:
-        stage: the :class:`~scripts.run.Stage`; ``last.pt`` in its folder is the state. A state of another configuration was
-            removed when the stage started.
-        objects: name to object with ``state_dict`` and ``load_state_dict``.
-        outputs: files that training leaves beside its state, such as the best weights; without them it starts anew.
-    """
-
-    def __init__(self, stage: Any, objects: Mapping[str, Any], outputs: Sequence[str | Path] = ()) -> None:
-        self.stage = stage
-        self.path = Path(stage.folder) / "last.pt"
-        self.objects = dict(objects)
-        self.outputs = [Path(p) for p in outputs]
-
-    def attach(self, engine: Engine) -> None:
-        """Attach to a trainer, after all its other handlers.
-
-        Raises:
-            ValueError: the trainer's epochs have no batch, so that it would leave nothing behind.
-        """
-        if engine.state.epoch_length == 0:
-            raise ValueError(
-                "an epoch has no batch: fewer patches are drawn (epoch_size, or those there are) than batch_size asks for"
-            )
-        engine.add_event_handler(Events.STARTED, self.load)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
-
-    def load(self, engine: Engine) -> None:
-        """Take up the state, if there is one.
-
-        Raises:
-            ValueError: the file cannot be read, or belongs to other networks.
-        """
-        for output in self.outputs:
-            discard_unfinished(output)
-        if not self.path.is_file() or not all(p.is_file() for p in self.outputs):
-            return
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            for name, item in self.objects.items():
-                item.load_state_dict(state[name])
-            engine.state.epoch = int(state["epoch"])
-            if state["terminated"]:  # stopped early, by its own rule
-                engine.terminate()
-        except Exception as error:
-            raise ValueError(
-                f"{self.path}: not a training state that fits this configuration ({error}); delete it to start anew"
-            ) from error
-        engine.state.iteration = engine.state.epoch * (engine.state.epoch_length or 0)
-        logger.info("continuing after epoch %d of %s: %s", engine.state.epoch, engine.state.max_epochs, self.path)
-
-    def save(self, engine: Engine) -> None:
-        """Write the state of a finished epoch."""
-        state = {name: item.state_dict() for name, item in self.objects.items()}
-        save_state(self.path, {**state, "epoch": engine.state.epoch, "terminated": bool(engine.should_terminate)})
-        self.stage.save_time()
 
 
 def draw(dataset: Sized, size: int | None = None) -> RandomSampler:
