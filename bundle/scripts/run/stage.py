@@ -58,7 +58,7 @@ class Stage:
         key: further values that the fingerprint covers.
         config: configuration to record; that of the running MONAI workflow by default.
         experiment: MLflow experiment.
-        parent_run: MLflow run id of the pipeline that this stage is part of.
+        parent_run: run that this one is a part of: another stage of the folder by name, or an MLflow run by its id.
         threads: threads that networks run on, see :func:`~scripts.core.threads.set_threads`.
     """
 
