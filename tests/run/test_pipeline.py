@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -160,7 +161,7 @@ def test_a_recipe_anywhere_may_bring_settings_of_its_own_and_switches_are_put_ri
     """Settings that a macro reads, of which nothing is left when the stage checks itself; the stage does nothing else."""
     recipe = tmp_path / "recipe"
     recipe.mkdir()
-    run = "run: [$check_settings('train_classifier'), $@stage.start(), $@stage.finish()]\n"
+    run = "run: [$check_settings('train_classifier'), $@stage.start(), $@stage.finish()]\nstage#weights: []\n"
     (recipe / "train_classifier.yaml").write_text("mine: {share: 0.2}\nholdout: '%mine#share'\n" + run)
     places, overrides = _places(tmp_path), {"train_classifier": {"compile": "off"}}
     prepared = {"source": str(tissue), "dataset": DEMO_FACTS.to_dict(), "prepare": {"layout": "luad"}}
@@ -253,8 +254,8 @@ def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
     assert len(list(csv.reader((out / "areas.csv").open()))) == 4
 
 
-def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path):
-    """A user's own data: no facts file, no masks, no code."""
+def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path, capsys):
+    """A user's own data: no facts file, no masks, no code. It ends with what was made, where, and what comes next."""
     classes, raw = ["fat", "gland", "muscle", "nerve", "vessel", "debris"], tmp_path / "raw"
     rng = np.random.default_rng(0)
     rows = ["image," + ",".join(classes)]
@@ -265,7 +266,14 @@ def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path):
     overrides = {"train_classifier": {"max_epochs": 1, "batch_size": 4}, "train": {"max_epochs": 1, "batch_size": 4}}
     places = _places(tmp_path)
     _run("pipeline.yaml", **places, source=str(raw), prepare={"layout": "patches"}, overrides=overrides)
-    _run("inference.yaml", dataset_dir=str(raw), output_dir=places["output_dir"], model_dir=places["model_dir"])
+    *_, made, where, unscored, says, command = capsys.readouterr().out.strip().splitlines()
+    assert [made, where] == [f"segmenter     {tmp_path}/models/model.pt", f"training      {tmp_path}/out/train/history.json"]
+    assert unscored == f"not scored, as no test image of {tmp_path}/data has a true mask" and says == "to segment images:"
+    _, module, run, *options = shlex.split(command)[1:]
+    assert (module, run) == ("monai.bundle", "run")
+    settings = {k.removeprefix("--"): v for k, v in zip(options[::2], options[1::2], strict=True)}
+    assert settings.pop("config_file") == str(CONFIGS / "inference.yaml") and settings.pop("dataset_dir")
+    _run("inference.yaml", dataset_dir=str(raw), **settings)
     areas = json.loads((tmp_path / "out/inference/p00_areas.json").read_text())["areas"]
     assert list(areas) == classes and sum(a["pixels"] for a in areas.values()) == 48 * 48
 

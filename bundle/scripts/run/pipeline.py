@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,8 @@ def _say_what_was_made(
         lines.append(f"not scored, as no test image of {Path(dataset_dir).absolute()} has a true mask")
     command = next_command(dataset_dir, output_dir, model_dir, own)
     lines += [f"to segment images:\n  {command}"] if command else []
-    logger.info("done\n%s", "\n".join(lines))
+    with suppress(BrokenPipeError):  # nobody reads any more
+        print("\n".join(lines), flush=True)
 
 
 def checked_stages(
