@@ -285,7 +285,11 @@ IMAGES: dict[str, dict[str, list[Case]]] = {
             Case("jpeg_ycbcr.tif", pil(_JPEG_RGB, "YCbCr", compression="jpeg", quality=95), _JPEG_RGB),
         ],
         RAW: [*_raw("a", RGB, RGB), Case("b.nrrd", nrrd(RGB, kinds="RGB-color domain domain"), RGB)],
-        NIFTI: [*_nifti("a", RGB, RGB), Case("rgb24.nii.gz", nifti(rgb24(RGB)), RGB)],
+        NIFTI: [
+            *_nifti("a", RGB, RGB),
+            Case("monai.nii", nifti(RGB[:, :, None, :]), RGB),
+            Case("rgb24.nii.gz", nifti(rgb24(RGB)), RGB),
+        ],
     },
     "grey of 1 bit": {
         PNG: [Case("a.png", pil(_BITS), grey3(_BITS * 255))],
@@ -420,6 +424,9 @@ IMAGES: dict[str, dict[str, list[Case]]] = {
             Case("lab.tif", tiff(RGB, photometric="cielab")),
         ],
     },
+    "samples packed in 12 or 24 bits": {
+        TIFF: [Case(f"{bits}.tif", tags_tiff(bytes(200), **_SIZE, t258=bits, t262=1)) for bits in (12, 24)],
+    },
     "complex numbers": {
         TIFF: [Case("a.tif", tiff(GREY.astype(np.complex64)))],
         NIFTI: [Case("a.nii", nifti(GREY.astype(np.complex64)))],
@@ -429,7 +436,7 @@ IMAGES: dict[str, dict[str, list[Case]]] = {
         RAW: _raw("a", np.where(GREY > 99, np.inf, 1).astype(np.float32)),
         NIFTI: _nifti("a", np.where(GREY > 99, np.nan, 1)),
     },
-    "several pictures: animation, pages, slices, times": {
+    "several pictures: animation, pages, slices": {
         PNG: [
             Case(
                 "a.png",
@@ -445,7 +452,7 @@ IMAGES: dict[str, dict[str, list[Case]]] = {
         RAW: [Case(f"a{end}", itk_file(_PLANES)) for end in (".mha", ".mhd", ".nrrd")],
         NIFTI: [
             *_nifti("slices", RGB[:, :, :, None, None]),
-            *_nifti("times", RGB[:, :, None, :]),
+            Case("times.nii", nifti(np.repeat(RGB[:, :, None, None, :], 2, axis=3))),
             Case("deep.nii", nifti(RGB)),
         ],
     },
@@ -546,7 +553,8 @@ MASKS: dict[str, dict[str, list[Case]]] = {
             Case("1.tif", tiff(_BITS, photometric=None), _BITS),
         ],
     },
-    "several pictures: animation, pages, slices, times": IMAGES["several pictures: animation, pages, slices, times"],
+    "several pictures: animation, pages, slices": IMAGES["several pictures: animation, pages, slices"],
+    "samples packed in 12 or 24 bits": IMAGES["samples packed in 12 or 24 bits"],
     "complex numbers": IMAGES["complex numbers"],
     "an orientation": {
         PNG: [Case("a.png", turned(MASK, 6), np.rot90(MASK, -1))],

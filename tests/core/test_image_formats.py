@@ -194,9 +194,10 @@ def test_what_is_no_file(tmp_path):
     for name in ("folder.png", "link.png"):
         with pytest.raises(ValueError, match=rf"{name}: found a folder.*expected an image file"):
             read_image(tmp_path / name)
-    (tmp_path / "empty.png").touch()
-    with pytest.raises(ValueError, match=r"empty\.png: found an empty file"):
-        read_image(tmp_path / "empty.png")
+    for name in ("empty.png", "empty.mha", "empty.nii.gz"):
+        (tmp_path / name).touch()
+        with pytest.raises(ValueError, match=rf"{name}: found an empty file"):
+            read_image(tmp_path / name)
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
     with pytest.raises(ValueError, match=r"a\.gif: found suffix '\.gif', expected one of \.png"):
         read_image(tmp_path / "a.gif")
@@ -221,6 +222,12 @@ def test_orientations_are_those_of_exif(tmp_path, orientation):
     np.testing.assert_array_equal(upright(RGB, orientation), expected)
     pil(RGB, exif=image.getexif())(tmp_path / "a.png")
     assert image_size(tmp_path / "a.png") == expected.shape[:2] == read_image(tmp_path / "a.png").shape[:2]
+
+
+def test_damaged_exif_is_no_orientation(tmp_path):
+    pil(RGB, exif=b"Exif\0\0nonsense")(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"a\.jpg: damaged: its EXIF data, which say how it is turned"):
+        image_size(tmp_path / "a.jpg")
 
 
 def test_headers_say_what_is_read_without_decoding(tmp_path, monkeypatch):

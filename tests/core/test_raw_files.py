@@ -105,6 +105,15 @@ def test_headers_that_are_not_read(tmp_path, text, message):
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "order"), [("ElementByteOrderMSB", ">"), ("BinaryDataByteOrderMSB", ">"), ("Comment", "<")]
+)
+def test_the_order_of_bytes_of_metaimage(tmp_path, field, order):
+    text = MHD.format(data="LOCAL", more=f"{field} = True\n").replace("UCHAR", "USHORT")
+    (tmp_path / "x.mha").write_bytes(text.encode() + GREY.astype(f"{order}u2").tobytes())
+    np.testing.assert_array_equal(read_mask(tmp_path / "x.mha"), GREY)
+
+
 def test_damaged_compressed_pixels_are_refused(tmp_path):
     """ITK takes them for whole."""
     itk.imwrite(itk.image_from_array(np.tile(GREY, (9, 9))), str(tmp_path / "x.mha"), compression=True)

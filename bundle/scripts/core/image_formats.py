@@ -71,6 +71,8 @@ def image_header(path: str | Path) -> ImageHeader:
         raise ValueError(f"{shown(path)}: found suffix {suffix(path)!r}, expected one of {', '.join(IMAGE_SUFFIXES)}")
     with _naming(path, "not a readable image"):
         size = path.stat().st_size
+        if not size:
+            raise Refused("found an empty file, expected an image")
         with open(path, "rb") as file:
             beginning = file.read(8)
             kind = next((kind for start, kind in _BEGINNINGS.items() if beginning.startswith(start)), None)
@@ -83,7 +85,7 @@ def image_header(path: str | Path) -> ImageHeader:
             return nifti_header(path, size)
         if suffix(path) in (".mha", ".mhd"):
             return metaimage_header(path)
-        raise Refused(f"found {f'a file that begins with {beginning!r}' if size else 'an empty file'}, expected an image")
+        raise Refused(f"found a file that begins with {beginning!r}, expected an image")
 
 
 def decoded(path: str | Path, max_pixels: int, accept: Callable[[ImageHeader], None]) -> tuple[np.ndarray, ImageHeader]:

@@ -138,7 +138,7 @@ def _coloured(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         raise Refused(f"damaged: found index {highest} of a palette of {len(palette)} colours")
     share = palette[:, 3:].astype(np.uint16)
     colours = (palette[:, :3] * share + 255 * (255 - share) + 127) // 255
-    return colours.astype(np.uint8)[indices]
+    return colours.astype(np.uint8).take(indices, axis=0)
 
 
 def _scaled(samples: np.ndarray, header: ImageHeader, low: float, high: float) -> np.ndarray:

@@ -72,9 +72,10 @@ def read_mask_values(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarr
 
 def _accept(header: ImageHeader) -> None:
     if header.lossy:
+        found = "JPEG" if header.format == "JPEG" else f"{header.format} with JPEG compression"
         raise Refused(
-            f"found a mask in {header.format} with JPEG compression, which changes values; "
-            "expected a format that keeps them: export it anew as PNG, from where it was drawn"
+            f"found a mask in {found}, which changes values; expected a format that keeps them: "
+            "export it anew as PNG, from where it was drawn"
         )
     if header.colours == 3 or (header.alpha and header.bits > 8):
         raise Refused(f"found {header.content}, expected a palette or grey values, one per pixel, that are the class")

@@ -19,7 +19,7 @@ def nifti_header(path: Path, size: int) -> ImageHeader:
     """Header of a NIfTI-1 or NIfTI-2 file of ``size`` bytes.
 
     Raises:
-        Refused: several slices or times, another number of channels, a header whose pixels are in another file, or
+        Refused: several slices, another number of channels, a header whose pixels are in another file, or
             more pixels than the file can hold.
     """
     from nibabel import Nifti1Header, Nifti2Header
@@ -35,19 +35,19 @@ def nifti_header(path: Path, size: int) -> ImageHeader:
     if not 2 <= rank <= 7 or header["dim"][1 : rank + 1].min() < 1:
         raise Refused(f"found dimensions {header['dim'].tolist()}, expected width and height")
     sizes = [*header["dim"][1 : rank + 1].tolist(), *[1] * (7 - rank)]
-    if max(*sizes[2:4], *sizes[5:]) > 1:
+    if max(sizes[2], *sizes[5:]) > 1 or min(sizes[3:5]) > 1:
         raise Refused(
-            f"found {' x '.join(map(str, sizes[:rank]))} pixels, a stack of slices or times; expected one picture "
-            "(colours are a type, RGB24, or the fifth dimension)"
+            f"found {' x '.join(map(str, sizes[:rank]))} pixels, a stack of slices; expected one picture "
+            "(colours are a type, RGB24, or the fourth or fifth dimension)"
         )
-    dtype, channels = header.get_data_dtype(), sizes[4]
+    dtype, channels = header.get_data_dtype(), max(sizes[3:5])  # the fifth by the standard, the fourth as MONAI writes
     if header["bitpix"] != 8 * dtype.itemsize:
         raise Refused(f"damaged: found {header['bitpix']} bits a pixel in its header, of a type of {8 * dtype.itemsize}")
     if dtype.names and channels == 1:  # RGB24, RGBA32
         dtype, channels = dtype[0], len(dtype.names)
     if dtype.kind not in "iuf":
         raise Refused(f"found pixels of type {header.get_data_dtype()}, expected integers or floating-point numbers")
-    colours, alpha = colour_channels(channels, "values in the fifth dimension")
+    colours, alpha = colour_channels(channels, "values in the fourth or fifth dimension")
     offset = float(header["vox_offset"]) or kind.single_vox_offset
     claimed = sizes[0] * sizes[1] * channels * dtype.itemsize
     if not kind.template_dtype.itemsize <= offset <= _LARGEST_OFFSET or offset != int(offset):
@@ -66,7 +66,7 @@ def nifti_header(path: Path, size: int) -> ImageHeader:
         8 * dtype.itemsize,
         alpha,
         scaling=(1.0, 0.0) if slope is None else (slope, intercept),
-        detail=(path, int(offset), claimed, sizes[4] > 1),
+        detail=(path, int(offset), claimed, max(sizes[3:5]) > 1),
     )
 
 
@@ -84,7 +84,7 @@ def nifti_samples(header: ImageHeader) -> np.ndarray:
     channels = header.colours + bool(header.alpha)
     if channels == 1:
         return samples.reshape(header.height, header.width)
-    if planes:  # the fifth dimension varies slowest
+    if planes:  # this dimension varies slowest
         return np.moveaxis(samples.reshape(channels, header.height, header.width), 0, 2)
     return samples.reshape(header.height, header.width, channels)
 

@@ -50,7 +50,7 @@ def png_header(file: BinaryIO, size: int) -> ImageHeader:
     with PngImageFile(file) as image:
         if b"eXIf" in chunks:  # which may stand behind the pixels, where Pillow would have to decode them first
             image.info["exif"] = b"Exif\0\0" + chunks[b"eXIf"]
-        orientation = _orientation(Image.Image.getexif(image))
+        orientation = _orientation(image)
     return ImageHeader(
         "PNG",
         height,
@@ -76,9 +76,7 @@ def jpeg_header(file: BinaryIO, size: int) -> ImageHeader:
             raise Refused(f"found {image.mode} colours, expected grey or RGB: save it as RGB")
         width, height = image.size
         check_data_size(width * height, size, JPEG_RATIO)
-        return ImageHeader(
-            "JPEG", height, width, len(image.getbands()), _U1, 8, orientation=_orientation(image.getexif()), lossy=True
-        )
+        return ImageHeader("JPEG", height, width, len(image.getbands()), _U1, 8, orientation=_orientation(image), lossy=True)
 
 
 def bmp_header(file: BinaryIO, size: int) -> ImageHeader:
@@ -125,7 +123,7 @@ def pillow_samples(file: BinaryIO, header: ImageHeader) -> np.ndarray:
         return _FILES[header.format](file)
 
     if header.format == "PNG":
-        _check_chunks(file)
+        _check_pixels(file)
     if header.dtype == _U2 and header.colours == 3:
         return deep_rgb(opened, "big")
     with opened() as image:
@@ -165,20 +163,28 @@ def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind in _PNG_CHUNKS and length < 2**20:
-            chunks.setdefault(kind, file.read(length))
-            file.seek(4, 1)
+            data = file.read(length)
+            _check_sum(kind, zlib.crc32(kind + data), file.read(4))
+            chunks.setdefault(kind, data)
         else:
             file.seek(length + 4, 1)
     return chunks
 
 
-def _check_chunks(file: BinaryIO) -> None:
+def _check_pixels(file: BinaryIO) -> None:
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        found, checksum = zlib.crc32(file.read(length), zlib.crc32(kind)), file.read(4)
-        if kind in (*_PNG_CHUNKS, b"IDAT") and checksum != struct.pack(">I", found):
-            raise Refused(f"truncated or damaged: the checksum of its part {kind.decode()} does not fit")
+        if kind == b"IDAT":
+            found = zlib.crc32(file.read(length), zlib.crc32(kind))
+            _check_sum(kind, found, file.read(4))
+        else:
+            file.seek(length + 4, 1)
+
+
+def _check_sum(kind: bytes, found: int, stored: bytes) -> None:
+    if stored != struct.pack(">I", found):
+        raise Refused(f"truncated or damaged: the checksum of its part {kind.decode()} does not fit")
 
 
 def _palette(data: bytes, order: str) -> np.ndarray:
@@ -187,6 +193,11 @@ def _palette(data: bytes, order: str) -> np.ndarray:
     return np.column_stack([*(colours[:, order.index(channel)] for channel in "RGB"), opaque])
 
 
-def _orientation(exif: Image.Exif) -> int:
-    value = exif.get(_ORIENTATION, 1)
+def _orientation(image: Image.Image) -> int:
+    try:
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))  # which Pillow's files have passed over if it is damaged
+        value = exif.get(_ORIENTATION) or Image.Image.getexif(image).get(_ORIENTATION, 1)  # or in what else holds it
+    except Exception as error:  # its parser raises everything
+        raise Refused(f"damaged: its EXIF data, which say how it is turned, cannot be read ({error})") from error
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -42,7 +42,7 @@ _NRRD_TYPES = {
     for name in names.split(", ")
 }
 _NRRD_CODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
-_NRRD_COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector", "list", "scalar")
+_NRRD_COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector", "list", "scalar", "stub")
 
 
 class RawData(NamedTuple):

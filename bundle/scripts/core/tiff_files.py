@@ -56,6 +56,8 @@ def tiff_header(file: BinaryIO, size: int) -> ImageHeader:
         if page.dtype is None or page.dtype.kind not in "biuf" or isinstance(page.bitspersample, tuple):
             raise Refused(f"found samples of {page.bitspersample} bits, type {_name(page.sampleformat)}, which are not read")
         bits = int(page.bitspersample)
+        if bits not in (1, 2, 4, 8 * page.dtype.itemsize):
+            raise Refused(f"found samples packed in {bits} bits, expected 1, 2, 4, 8, 16, 32 or 64")
         if bits < 8 and samples > 1:
             raise Refused(f"found {samples} channels of {bits} bits, expected 8")
         alpha = _ALPHA.get(extra[0] if extra else 0) if samples > colours else ""
@@ -190,13 +192,13 @@ def _check_segments(page: tifffile.TiffPage, size: int) -> None:
         wide, high = int(page.tilewidth), int(page.tilelength)
         if wide * high > 4 * width * length + 2**22:
             raise Refused(f"found tiles of {wide} x {high} px in a picture of {width} x {length} px")
-        rows = [high] * (math.ceil(width / wide) * math.ceil(length / high))
     else:
         wide, high = width, int(page.rowsperstrip)
-        rows = [min(high, length - top) for top in range(0, length, high)]
-    counts, offsets = page.databytecounts, page.dataoffsets
-    if not len(counts) == len(offsets) == len(rows) * planes:
-        raise Refused(f"damaged: found {len(offsets)} strips or tiles, {len(counts)} lengths, expected {len(rows) * planes}")
+    counts, offsets, down = page.databytecounts, page.dataoffsets, math.ceil(length / high)
+    expected = math.ceil(width / wide) * down * planes
+    if not len(counts) == len(offsets) == expected:
+        raise Refused(f"damaged: found {len(offsets)} strips or tiles, {len(counts)} lengths, expected {expected}")
+    rows = [high] * (expected // planes) if page.is_tiled else [*[high] * (down - 1), length - (down - 1) * high]
     row = (wide * bits + 7) // 8
     uncompressed = int(page.compression) == _NONE
     for offset, count, high in zip(offsets, counts, rows * planes, strict=True):
