@@ -144,10 +144,14 @@ def _itk(path: str | Path) -> tuple[np.ndarray, str]:
     for axis in range(count):
         affine[:count, axis] = np.array(header.GetDirection(axis)[:count]) * header.GetSpacing(axis)
         affine[axis, count] = header.GetOrigin(axis)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-30:
-        raise ValueError("no place")
     known = header.GetMetaDataDictionary()
-    return affine, str(known["ITK_VoxelUnits"]) if known.HasKey("ITK_VoxelUnits") else "mm"
+    return _checked(affine), str(known["ITK_VoxelUnits"]) if known.HasKey("ITK_VoxelUnits") else "mm"
+
+
+def _checked(affine: np.ndarray) -> np.ndarray:
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-30:
+        raise ValueError("not a place")
+    return affine
 
 
 def _nrrd_unit(path: str | Path) -> str:
@@ -163,12 +167,15 @@ def _nifti(path: str | Path) -> Geometry:
 
     image = nibabel.load(path)
     header = image.header
-    try:
-        affine = _itk(path)[0]  # in mm, whatever the file's unit
-    except Exception:  # axes that are not perpendicular, which ITK refuses
-        factor = _MICROMETRES.get(str(header.get_xyzt_units()[0]), 1e3) / 1e3
-        affine = np.diag([-factor, -factor, factor, 1.0]) @ image.affine
-    return Geometry(_of_spacing(affine), affine, header)
+    if header["sform_code"] or header["qform_code"]:
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    else:  # as ITK: nibabel would mirror such an image, and put the origin in its middle
+        affine = np.diag([*header["pixdim"][1:4].astype(float), 1.0])
+    affine[:3] *= _MICROMETRES.get(str(header.get_xyzt_units()[0]), 1e3) / 1e3
+    if header["dim"][0] == 2:
+        plane = affine[np.ix_([0, 1, 3], [0, 1, 3])]
+        affine = plane if np.linalg.det(plane) else affine
+    return Geometry(_of_spacing(affine), _checked(affine), header)
 
 
 def _tiff(path: str | Path) -> Geometry:
