@@ -13,7 +13,7 @@ from tqdm import tqdm
 __all__ = ["EngineProgress", "Overall", "overall_progress", "track"]
 
 _Item = TypeVar("_Item")
-_FORMAT = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} so far, {remaining} left"
+_FORMAT = "{desc}{percentage:3.0f}%|{bar:20}| {elapsed} so far, {remaining} left"
 _overall: list[Overall] = []
 
 
