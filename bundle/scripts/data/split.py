@@ -178,7 +178,7 @@ def _hold_out(
     training = _training(dataset_dir)
     if section:
         _check_count(dataset_dir, training)
-        logger.info("%s: all %d training patches train, the validation section validates", dataset_dir, len(training))
+        logger.debug("%s: all %d training patches train, the validation section validates", dataset_dir, len(training))
         return training, list(section)
     kept, held = split_by_group(training, holdout, seed)
     _check_count(dataset_dir, kept, f", of {len(training)}, the others being held out" if len(kept) < len(training) else "")
