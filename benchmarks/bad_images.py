@@ -60,7 +60,8 @@ def pixel_types(rng: np.random.Generator) -> Iterator[Case]:
                 if not np.array_equal(array.real, values):
                     continue  # this type cannot hold them
                 expected = mask.astype(np.uint8) if label == "whole" and number.kind != "c" else None
-                sound = label == "whole" and number.kind in "iu"
+                written = kind is not np.int8 or suffix not in (".mha", ".nrrd")  # which ITK does not wrap
+                sound = label == "whole" and number.kind in "iu" and written
                 yield _case("mask: pixel types", f"{number.name}, {label}", f"m{suffix}", array, read_mask, expected, sound)
     yield from _pillow(rgb.astype(np.uint8), mask.astype(np.uint8))
 

@@ -59,7 +59,9 @@ def test_that_of_a_killed_process_is_taken_over(tmp_path, holder):
 
 
 def test_processes_forked_from_a_killed_holder_do_not_keep_it(tmp_path):
-    code = HOLD.replace("    print(", "    import os, time\n    if not os.fork():\n        time.sleep(60)\n    print(")
+    # the forked one says so, once it has let go
+    fork = "    import os, time\n    if not os.fork():\n        print('held', flush=True)\n        time.sleep(60)"
+    code = HOLD.replace('    print("held", flush=True)', fork)
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / ".lock")], stdin=-1, stdout=-1, text=True, start_new_session=True
     )

@@ -22,14 +22,16 @@ left = open(sys.argv[1], "w")
 WORK = {
     "a loop": """
 with stopping.working(lambda: "stage train, after epoch 3 of 12"):
-    print("ready", flush=True)
-    while True:
-        try:
-            time.sleep(0.01)
-        except Exception:
-            pass
-        finally:
-            left.close(), os.path.exists(left.name) and os.unlink(left.name)
+    try:
+        print("ready", flush=True)
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                pass
+    finally:
+        left.close()
+        os.unlink(left.name)
 """,
     "workers": """
 def work():

@@ -158,7 +158,7 @@ SETTINGS: dict[str, Kind] = {
     "consensus": _or_none(Listed(_NOT_NEGATIVE)),
     "cluster_epochs": Listed(_COUNT),
     "stages": Listed(_TEXT),
-    "mpp": _or_none(MPP),
+    "mpp": _or_none(MPP, Listed(MPP, count=2)),
     **dict.fromkeys(("value_range", "prepare:value_range"), _or_none(Listed(Number(), count=2))),
     "patch_size": _SIZE,
     "demo:patch_size": Number(32, PATCH_SIDE.high, whole=True, unit="px"),

@@ -94,7 +94,13 @@ class EngineProgress:
         elif self.show:
             total = self._total(engine) - self._first
             self.bar = tqdm(
-                desc=self.name, total=total, bar_format=_FORMAT, smoothing=0.0, mininterval=0.5, leave=False, disable=None
+                desc=f"{self.name}: ",
+                total=total,
+                bar_format=_FORMAT,
+                smoothing=0.0,
+                mininterval=0.5,
+                leave=False,
+                disable=None,
             )
 
     def _advance(self, engine: Engine) -> None:
