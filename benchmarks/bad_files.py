@@ -15,13 +15,14 @@ import numpy as np
 import yaml
 from bad_weights import damaged_description, damaged_parameters, damaged_tensor, damaged_weights
 from damage import Case, damaged_bytes, replaced
+from PIL import Image
 from scripts.core.facts import DatasetFacts, load_facts
 from scripts.core.paths import BUNDLE_ROOT
 from scripts.core.recipes import config_files
 from scripts.core.settings import checked_overrides
 from scripts.data.archives import unpack
 from scripts.data.datalist import read_datalist
-from scripts.data.labels import labels_from_csv
+from scripts.data.prepare import prepare
 
 __all__ = ["damaged_files"]
 
@@ -76,13 +77,27 @@ def _table(rng: np.random.Generator) -> Case:
         case _:
             text = "\n".join(",".join(row) for row in rows) + "\n"
             damage, content = damaged_bytes(text.encode(), rng)
-            return _case("table", damage, "labels.csv", content, _labels, truth, noticeable=False)
+            return _table_case(damage, [row[0] for row in rows[1:]], content, truth, noticeable=False)
     content = "\n".join(separator.join(row) for row in rows).encode(encoding)
-    return _case("table", damage, "labels.csv", content, _labels, truth, noticeable=True)
+    return _table_case(damage, [row[0] for row in rows[1:]], content, truth, noticeable=True)
+
+
+def _table_case(damage: str, images: list[str], content: bytes, truth: Any, noticeable: bool) -> Case:
+    def write(folder: Path) -> Path:
+        for number, name in enumerate(images):
+            Image.fromarray(np.full((16, 16, 3), 10 * number, np.uint8)).save(folder / name)
+        (folder / "labels.csv").write_bytes(content)
+        return folder / "labels.csv"
+
+    return Case("table", damage, write, _labels, truth, noticeable)
 
 
 def _labels(path: Path) -> dict[str, list[int]]:
-    return labels_from_csv(path, ("gland", "stroma"))[1]
+    """The labels of a prepared dataset."""
+    target = path.parent / "prepared"
+    prepare(path.parent, target, {"classes": FACTS.classes}, layout="patches", progress=False)
+    content = json.loads((target / "datalist.json").read_text(encoding="utf-8"))
+    return {Path(e["image"]).name: e["label"] for section in ("training", "validation") for e in content[section]}
 
 
 def _datalist(rng: np.random.Generator) -> Case:

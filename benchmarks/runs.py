@@ -42,7 +42,7 @@ LITTER = (
 
 @dataclass
 class Ended:
-    """How a run ended: its exit code (minus the signal that ended it) and what it wrote to the standard error."""
+    """How a run ended: its exit code (minus the signal that ended it) and what it said."""
 
     code: int
     text: str
@@ -79,7 +79,7 @@ class Runs:
         ]
 
     def start(self, name: str, forked: bool = True, environment: Mapping[str, str] | None = None) -> tuple[int, Path]:
-        """Start pipeline and inference, one after the other; return the process and the file of its standard error."""
+        """Start pipeline and inference, one after the other; return the process and the file of what it says."""
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         if not forked:
             lines = [
@@ -90,7 +90,7 @@ class Runs:
                 for config, settings in self.commands(name)
             ]  # fmt: skip
             process = subprocess.Popen(
-                ["bash", "-c", f"{lines[0]} && exec {lines[1]}"], stdout=subprocess.DEVNULL, stderr=log.open("wb"),
+                ["bash", "-c", f"{lines[0]} && exec {lines[1]}"], stdout=log.open("ab"), stderr=subprocess.STDOUT,
                 start_new_session=True, env={**os.environ, **(environment or {}), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             return process.pid, log
@@ -105,8 +105,8 @@ class Runs:
         """In the forked process: what ``python -m monai.bundle run`` does, ending as it does."""
         code = 1
         try:
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+            os.dup2(1, 2)
             sys.argv = [os.path.join("monai", "bundle", "__main__.py"), "run"]
             errors.install()
             for config, settings in self.commands(name):
@@ -120,6 +120,7 @@ class Runs:
             sys.excepthook(type(error), error, error.__traceback__)
             code = 130 if isinstance(error, KeyboardInterrupt) else 1
         finally:
+            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
 

@@ -22,6 +22,8 @@ _works: list[Callable[[], str]] = []
 _signalled: list[int] = []
 # whether it was said that the work was stopped
 _said: list[bool] = []
+# signals that were held before each fork that is going on
+_masks: list[set[signal.Signals]] = []
 
 
 class Stopped(SystemExit):
@@ -56,7 +58,7 @@ def install_stopping() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_leave_to_parent)
+        os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_leave_to_parent)
     sys.unraisablehook = _again_if_lost(sys.unraisablehook)
     threading.excepthook = _quiet_once_stopped(threading.excepthook)
     atexit.register(_leave)
@@ -90,6 +92,16 @@ def _leave() -> None:
         os._exit(128 + _signalled[0])
 
 
+def _hold_signals() -> None:
+    """Let signals wait while a process is forked, so that none comes to a child that still has its parent's handlers."""
+    _masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _NAMES))
+
+
+def _release_signals() -> None:
+    if _masks:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop())
+
+
 def _leave_to_parent() -> None:
     """In a forked process, such as a data loader's worker: its parent ends it."""
     if signal.getsignal(signal.SIGINT) is _stop:
@@ -97,6 +109,7 @@ def _leave_to_parent() -> None:
     if signal.getsignal(signal.SIGTERM) is _stop:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _works.clear()
+    _release_signals()
 
 
 def _again_if_lost(before: Callable[[Any], Any]) -> Callable[[Any], None]:
