@@ -58,7 +58,7 @@ def run(runs: Runs, kills: int, per_folder: int = 4, progress: bool = True) -> t
             kind = list(SIGNALS)[done % 3]
             forked = done % 10 != 9
             # the moment is drawn from the whole run for the first, and from what may be left of it for the others
-            after = float(runs.rng.uniform(0, runs.seconds)) * (1 if not signals else 0.5) + (0 if forked else 10)
+            after = float(runs.rng.uniform(0, runs.seconds)) * (1 if not signals else 0.5)
             ended = runs.wait(runs.start(name, forked), after, getattr(signal, kind))
             done += 1
             bar.update()

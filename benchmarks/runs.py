@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
+import re
 import subprocess
 import sys
 import time
@@ -38,6 +38,10 @@ LITTER = (
     "**/.writing-*", "**/.*preparing-*", "**/.prepared-*", "**/.replaced-*", "**/.*lock", "**/*.tmp", "**/.*-making*",
     "**/.*-old*",
 )  # fmt: skip
+
+
+# the first line of the bundle's own log
+_OURS = re.compile(r"^\d\d:\d\d:\d\d  ", re.M)
 
 
 @dataclass
@@ -79,20 +83,18 @@ class Runs:
         ]
 
     def start(self, name: str, forked: bool = True, environment: Mapping[str, str] | None = None) -> tuple[int, Path]:
-        """Start pipeline and inference, one after the other; return the process and the file of what it says."""
+        """Start pipeline and inference, one after the other, or as a process of its own the pipeline; return the process and the file of what it says."""
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         if not forked:
-            lines = [
-                shlex.join([
-                    sys.executable, "-m", "monai.bundle", "run", "--config_file", f"{BUNDLE_ROOT}/configs/{config}.yaml",
-                    *(word for key, value in settings.items() for word in (f"--{key}", str(value))),
-                ])
-                for config, settings in self.commands(name)
-            ]  # fmt: skip
+            config, settings = self.commands(name)[0]  # the inference is left to the run that ends it
+            words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
             process = subprocess.Popen(
-                ["bash", "-c", f"{lines[0]} && exec {lines[1]}"], stdout=log.open("ab"), stderr=subprocess.STDOUT,
-                start_new_session=True, env={**os.environ, **(environment or {}), "OMP_NUM_THREADS": "1"},
+                [sys.executable, "-m", "monai.bundle", "run", "--config_file", f"{BUNDLE_ROOT}/configs/{config}.yaml", *words],
+                stdout=log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **(environment or {}), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
+            while process.poll() is None and not _OURS.search(log.read_text(errors="replace")):
+                time.sleep(0.05)  # until MONAI has been imported, which ends as Python ends
             return process.pid, log
         child = os.fork()
         if child == 0:
