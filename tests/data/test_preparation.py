@@ -373,3 +373,32 @@ def test_white_of_a_datalist_that_is_null_is_not_said(tmp_path, value, said):
 def test_a_table_that_nothing_can_be_made_of(patches, tmp_path, settings, says):
     with pytest.raises(ValueError, match=says):
         _prepare(patches, tmp_path / "set", **settings)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_datalist_is_not_replaced_by_what_is_made_of_it(tmp_path, converted):
+    """Its own mask_values, and the masks that were converted, would be lost."""
+    content = {"classes": ["a", "b"], "white_background": False, "mask_values": {"0": "a", "1": "b"}, "training": []}
+    for i in range(2):
+        write_image(tmp_path / f"raw/p{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/m{i}.mha", np.eye(32))
+        content["training"].append({"image": f"p{i}.png", "mask": f"m{i}.mha", "label": [1, 1]})
+    source = tmp_path / "raw/datalist.json"
+    source.write_text(json.dumps(content))
+    if converted:
+        source = _prepare(tmp_path / "raw", tmp_path / "set", layout="datalist", dataset={})
+    before = {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()}
+    with pytest.raises(FileExistsError, match="is read and would be replaced"):
+        _prepare(source.parent, source.parent, layout="datalist", dataset={}, seed=1, overwrite=True)
+    assert {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()} == before
+
+
+def test_a_set_that_lies_among_the_images_of_regions_is_no_part_of_them(tmp_path):
+    for i in range(4):
+        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
+    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
+    datalist = _prepare(tmp_path / "raw", tmp_path / "raw/images/set", **settings)
+    assert json.loads(_prepare(tmp_path / "raw", tmp_path / "set", **settings).read_text()) == json.loads(
+        datalist.read_text()
+    )

@@ -139,16 +139,23 @@ def made_before(target: Path) -> list[str]:
     return [name for name in known if isinstance(made, list) and name in made]
 
 
-def refuse_to_lose(target: Path, made: Sequence[str]) -> None:
-    """Refuse to replace folders that hold files which no preparation has made.
+def refuse_to_lose(target: Path, made: Sequence[str], read: Sequence[Path]) -> None:
+    """Refuse to replace what the new dataset is made of, and folders that hold files which no preparation has made.
 
     Args:
         target: folder of the dataset.
         made: names in it that are replaced.
+        read: files of the source.
 
     Raises:
         FileExistsError: there are such files; the message names the first.
     """
+    replaced = [os.path.realpath(target / name) for name in made]
+    for path in map(os.path.realpath, read):
+        if os.path.exists(path) and any(Path(path).is_relative_to(place) for place in replaced):
+            raise FileExistsError(
+                f"{path}: is read and would be replaced, source and dataset_dir being one; choose another dataset_dir"
+            )
     content = _read(target / DATALIST_NAME)
     if content is None:  # nothing says what was made
         return

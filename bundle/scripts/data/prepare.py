@@ -139,7 +139,11 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
         raise FileExistsError(f"{target} holds {foreign[0]!r}, which prepare has not made; choose another target")
-    refuse_to_lose(target, old)
+    read = [
+        *raw.files.values(),
+        *([source if source.is_file() else source / DATALIST_NAME] if settings["layout"] == "datalist" else []),
+    ]
+    refuse_to_lose(target, old, read)
     raw.facts = with_stated_mpp(raw.facts, raw.images(target), settings["seed"])
     with made_aside(target, old, DATALIST_NAME, RECORD) as folder:
         if raw.pairs:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .folders import without_made
 from .listing import by_stem, listed
 
 __all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_groups", "split_rois"]
@@ -39,7 +40,7 @@ def find_rois(
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no such folder; expected {image_folder}/ and {mask_folder}/ in {source}")
         found, unseen = listed(path, True, leave_out)
-        files[folder] = by_stem(found, path)
+        files[folder] = by_stem(without_made(found, path), path)
         faults += unseen
     images, masks = files[image_folder], files[mask_folder]
     alone = sorted(set(images) ^ set(masks))
