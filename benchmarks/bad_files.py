@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from bad_states import damaged_state
 from bad_weights import damaged_description, damaged_parameters, damaged_tensor, damaged_weights
 from damage import Case, damaged_bytes, replaced
 from PIL import Image
@@ -34,7 +35,7 @@ def damaged_files(rng: np.random.Generator, count: int) -> Iterator[Case]:
     """``count`` cases, of every kind in turn."""
     kinds = (
         _table, _datalist, _dataset_file, _setting, _archive,
-        damaged_description, damaged_tensor, damaged_weights, damaged_parameters,
+        damaged_description, damaged_tensor, damaged_weights, damaged_parameters, damaged_state,
     )  # fmt: skip
     for number in range(count):
         yield kinds[number % len(kinds)](np.random.default_rng(int(rng.integers(2**31))))
@@ -194,4 +195,8 @@ def _archive(rng: np.random.Generator) -> Case:
 def _unpacked(path: Path) -> dict[str, int]:
     unpack(path, path.parent / "unpacked")
     folder = path.parent / "unpacked"
-    return {p.relative_to(folder).as_posix(): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.stat().st_size
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.startswith(".")
+    }

@@ -3,9 +3,9 @@
     python benchmarks/bad_inputs.py
 
 Every pixel type of every image format, and drawn damage to images, masks, tables, datalists, dataset files, settings,
-weights, their descriptions, published parameters and archives. Each input is read in a process of its own, with bounded
-memory and time. Faults are: another value without a word, a sound input that is refused, a message that does not name the
-file, a traceback, more than 30 s or 3 GB, and litter.
+weights, their descriptions, published parameters, archives and states of stages. Each input is read in a process of its
+own, with bounded memory and time. Faults are: another value without a word, a sound input that is refused, a message that
+does not name the file, a traceback, more than 30 s or 3 GB, and litter.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ RIGHT, REFUSED, UNNOTICEABLE = "right", "refused", "cannot be noticed"
 #: What must not happen.
 FAULTS = ("silent", "refused wrongly", "unclear", "traceback", "run-away", "litter")
 
-STATES = ".file_states.json"  # what a preparation keeps
+_KEPT = (".file_states.json", ".archive.sha256")  # what a preparation keeps
 _SECONDS = 30
 _MEMORY = 3 * 2**30
 _MESSAGE = 1500  # characters
@@ -61,7 +61,7 @@ def outcome(case: Case) -> tuple[str, str]:
         before = _names(folder)
         result, text = _in_child(case, path)
         left = sorted(_names(folder) - before)
-        if result in (REFUSED, RIGHT) and any(Path(n).name.startswith(".") and Path(n).name != STATES for n in left):
+        if result in (REFUSED, RIGHT) and any(Path(n).name.startswith(".") and Path(n).name not in _KEPT for n in left):
             return "litter", f"left {left}"
         return result, text
     finally:
