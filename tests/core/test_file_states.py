@@ -75,3 +75,23 @@ def test_an_absent_file_counts_as_absent(files, tmp_path):
     before = FileStates().digest(files)
     files[2].unlink()
     assert FileStates().digest(files) not in (before, FileStates().digest(files[:2]))
+
+
+def test_a_file_that_was_changed_and_got_its_time_back_is_read_again(files, tmp_path):
+    first = FileStates(tmp_path / "index.json").digest(files)
+    files[0].write_text("lebals.csv")
+    os.utime(files[0], ns=(10**18, 10**18))
+    assert FileStates(tmp_path / "index.json").digest(files) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("m.mhd", "NDims = 2\nElementDataFile = pixels.bin\n"), ("m.nrrd", "NRRD0004\ndata file: pixels.bin\n\n")],
+)
+def test_pixels_in_another_file_than_the_header_count(tmp_path, name, header):
+    (tmp_path / name).write_text(header)
+    (tmp_path / "pixels.bin").write_bytes(bytes(9))
+    first = FileStates(tmp_path / "index.json").digest([tmp_path / name])
+    assert FileStates(tmp_path / "index.json").digest([tmp_path / name]) == first
+    (tmp_path / "pixels.bin").write_bytes(b"1" + bytes(8))
+    assert FileStates(tmp_path / "index.json").digest([tmp_path / name]) != first

@@ -231,3 +231,24 @@ def test_litter_goes_at_the_next_start_of_a_preparation(tmp_path):
         (tmp_path / ".set-source-unpacking-ab12" / "deep").mkdir(parents=True)
         prepare(tmp_path / "raw.zip", tmp_path / "set", {"classes": ["a", "b"]}, "patches", progress=False)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["raw", "raw.zip", "set", "set-source"]
+
+
+@pytest.mark.parametrize("others", [("README.txt",), ("Thumbs.db", ".DS_Store", "__MACOSX/._set"), ("LICENSE", "docs.pdf")])
+def test_a_single_folder_is_entered_whatever_lies_beside_it(tmp_path, others):
+    archive = _zip(tmp_path / "a.zip", {"set/x.png": "1", **dict.fromkeys(others, "2")})
+    assert unpack(archive, tmp_path / "out") == tmp_path / "out/set"
+
+
+@pytest.mark.parametrize("other", ["labels.csv", "y.PNG", "datalist.json", "more/z.txt"])
+def test_a_folder_beside_data_is_not_entered(tmp_path, other):
+    archive = _zip(tmp_path / "a.zip", {"set/x.png": "1", other: "2"})
+    assert unpack(archive, tmp_path / "out") == tmp_path / "out"
+
+
+def test_folders_that_windows_spells(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("set\\", "set\\x.txt"):
+            info = zipfile.ZipInfo("x")
+            info.filename = info.orig_filename = name
+            archive.writestr(info, "" if name.endswith("\\") else "1")
+    assert (unpack(tmp_path / "a.zip", tmp_path / "out") / "x.txt").read_text() == "1"

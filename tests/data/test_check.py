@@ -192,3 +192,24 @@ def test_a_mistyped_folder_is_not_made(tmp_path):
     with pytest.raises(SystemExit, match="no datalist"):
         assert_sound(tmp_path / "typo", tmp_path / "typo", progress=False)
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_datalist_with_a_byte_order_mark_is_read(dataset):
+    path = dataset / "datalist.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert not [f for f in check_dataset(dataset, progress=False) if f.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("group", {"a": 1}), ("region", [1]), ("mpp", "x"), ("mpp", 0), ("mask", 5), ("position", "1,2")]
+)
+def test_what_every_stage_would_refuse_is_an_error(dataset, field, value):
+    _edit(dataset, lambda c: c["training"][0].update({field: value}))
+    errors = [f for f in check_dataset(dataset, progress=False) if f.severity == "error"]
+    assert any(field in f.found for f in errors)
+
+
+def test_a_mask_of_values_that_are_no_classes_is_said_to_be_that(dataset):
+    Image.fromarray(np.full((20, 18), 4000, np.uint16)).save(dataset / "test/mask/v.png")
+    (fault,) = [f for f in check_dataset(dataset, progress=False) if f.kind == "unreadable mask"]
+    assert (fault.found, fault.expected) == ("mask values [4000]", "0 to 255")

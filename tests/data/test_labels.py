@@ -122,3 +122,29 @@ def test_classes_may_be_called_x_and_y(tmp_path):
 def test_what_a_table_says_beside_the_labels(tmp_path, columns, cells, found):
     (row,) = labels_from_csv(_write(tmp_path, f"image,a,{columns}\np.png,1,{cells}\n"))[1]
     assert row == {"image": "p.png", "label": [1], "line": 2, **found}
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["train", "is_train", "in_test", "valid", "Batch", "batch_no", "SampleID", "patientid", "PID", "specimen", "label"],
+)
+def test_columns_of_0_and_1_that_are_no_tissue(tmp_path, column):
+    names, _ = _labels(_write(tmp_path, f"image,a,b,{column}\np,1,0,1\nq,0,1,0\n"))
+    assert names == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["solid", "lymphoid", "mucoid", "id_like", "normal", "in situ", "island"])
+def test_tissues_are_no_other_columns(tmp_path, name):
+    assert _labels(_write(tmp_path, f"image,{name},b\np,1,0\nq,0,1\n"))[0] == [name, "b"]
+
+
+@pytest.mark.parametrize("cell", ["1,000", "1.000", "2,048"])
+def test_a_place_that_may_be_a_thousand_or_a_fraction_is_refused(tmp_path, cell):
+    with pytest.raises(ValueError, match="expected whole numbers, y and x in px"):
+        labels_from_csv(_write(tmp_path, f'image,a,b,y,x\np,1,0,"{cell}",0\n'))
+
+
+@pytest.mark.parametrize("cell", ["1000", "1000.0", "1e3", "1000,0"])
+def test_places_as_spreadsheets_write_them(tmp_path, cell):
+    _, (row,) = labels_from_csv(_write(tmp_path, f'image,a,b,y,x\np,1,0,"{cell}",0\n'))
+    assert row["position"] == [1000, 0]

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
-from scripts.core.image_writers import write_image
+from scripts.core.facts import DatasetFacts
+from scripts.core.image_writers import write_image, write_mask
+from scripts.data.datalist import SECTIONS
 from scripts.data.layouts import known_layouts, register_layout
 from scripts.data.prepare import prepare
 
@@ -79,3 +82,81 @@ def test_entries_without_a_group_are_groups_of_their_own(tmp_path):
     content = json.loads((tmp_path / "set/datalist.json").read_text())
     assert [len(content[s]) for s in ("training", "validation")] == [7, 3]
     assert all(set(e) == {"image", "label"} for e in content["training"] + content["validation"])
+
+
+def _sections(tmp_path, source, **settings):
+    settings = {"dataset": {"classes": ["a", "b"], "white_background": False}, "layout": "patches", **settings}
+    content = json.loads(prepare(source, tmp_path / "set", progress=False, **settings).read_text())
+    names = {key: sorted(Path(e["image"]).relative_to(source).as_posix() for e in content[key]) for key in SECTIONS}
+    return content, names
+
+
+@pytest.fixture
+def patches(tmp_path):
+    """Four training patches with labels in their names."""
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        write_image(
+            tmp_path / f"raw/train/s{i}-1-[{i % 2} {1 - i % 2}].png", rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        )
+    return tmp_path / "raw"
+
+
+def _image(path, mask=None):
+    write_image(path, np.full((16, 16, 3), 90, np.uint8))
+    if mask is not None:
+        write_mask(mask, np.eye(16), DatasetFacts(classes=("a", "b")))
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "Test"), ("Training", "TEST"), (".", "Test")])
+def test_folders_of_upper_case_are_those_of_lower_case(patches, tmp_path, train, test):
+    for path in sorted((patches / "train").iterdir()):
+        (patches / train).mkdir(exist_ok=True)
+        path.rename(patches / train / path.name)
+    if train != "train":
+        (patches / "train").rmdir()
+    _image(patches / test / "Img/t[1 0].png", patches / test / "Mask/t[1 0].png")
+    content, names = _sections(tmp_path, patches)
+    assert names["test"] == [f"{test}/Img/t[1 0].png"] and "mask" in content["test"][0]
+    assert len(names["training"]) + len(names["validation"]) == 4
+
+
+def test_images_to_test_on_may_lie_in_subfolders_with_their_masks(patches, tmp_path):
+    for name in ("a/t.png", "b/t.png", "t.png"):
+        _image(patches / "test/img" / name, patches / "test/mask" / name)
+    content, names = _sections(tmp_path, patches)
+    assert names["test"] == ["test/img/a/t.png", "test/img/b/t.png", "test/img/t.png"]
+    assert all(e["mask"] == e["image"].replace("/img/", "/mask/") for e in content["test"])
+
+
+def test_masks_that_are_of_no_image_are_said(patches, tmp_path):
+    _image(patches / "test/img/t.png", patches / "test/mask/t_mask.png")
+    with pytest.raises(SystemExit, match=r"test/mask: 1 masks are of no image, as t_mask\.png; give each the name"):
+        _sections(tmp_path, patches)
+
+
+def test_training_masks_may_have_another_suffix(patches, tmp_path):
+    for path in (patches / "train").iterdir():
+        mask = patches / "train_mask" / path.name
+        _image(path, mask)
+        path.rename(path.with_suffix(".PNG"))
+    content, names = _sections(tmp_path, patches, val_fraction=0.3)
+    assert len(names["training"]) == 3
+    assert all(Path(e["mask"]).stem == Path(e["image"]).stem for e in content["training"])
+
+
+def test_a_table_that_lists_images_to_test_on_too_does_not_let_them_train(patches, tmp_path):
+    _image(patches / "test/img/t.png", patches / "test/mask/t.png")
+    rows = [f"{p.name},{i % 2},{1 - i % 2}" for i, p in enumerate(sorted((patches / "train").iterdir()))]
+    (patches / "labels.csv").write_text("\n".join(["image,a,b", *rows, "test/img/t.png,1,0"]))
+    content, names = _sections(tmp_path, patches)
+    assert names["test"] == ["test/img/t.png"] and content["test"][0]["label"] == [1, 0]
+    assert len(names["training"]) + len(names["validation"]) == 4
+
+
+@pytest.mark.parametrize("names", [("val", "validation"), ("test", "Test")])
+def test_two_folders_for_the_same_are_refused(patches, tmp_path, names):
+    for name in names:
+        _image(patches / name / "img/t.png")
+    with pytest.raises(ValueError, match=f"found {min(names)} and {max(names)}, expected one of them"):
+        _sections(tmp_path, patches)

@@ -151,3 +151,12 @@ def test_micrometres_per_pixel_of_a_table(tmp_path, caplog, cells, given, facts,
     both = [e for s in ("training", "validation") for e in read_datalist(tmp_path / "set", s)]
     assert {e.get("mpp") for e in both} == entries
     assert ("are not resampled to one" in caplog.text) is warned
+
+
+def test_a_name_that_is_both_beside_the_table_and_in_the_source_is_refused(tmp_path):
+    raw = _write(tmp_path / "raw", ["p0_1.png", "p1_1.png"])
+    _write(tmp_path / "thumbnails", ["p1_1.png", "p0_1.png"])
+    table = tmp_path / "thumbnails" / "labels.csv"
+    table.write_text("image,a,b\np0_1.png,1,0\np1_1.png,0,1\n")
+    with pytest.raises(ValueError, match=r"'p0_1\.png' may be .*raw/p0_1\.png or .*thumbnails/p0_1\.png"):
+        _prepare(tmp_path, raw, labels=str(table))

@@ -35,6 +35,14 @@ from scripts.data.places import place_by_name, places_by_name
         ("s1-0-16[1 0]", "s1", "s1"),
         ("c1_x8_y0", "c1", "c1"),
         ("slideA_p12", "slideA", "slideA"),
+        ("S1_x400y0", "S1", "S1"),
+        ("S1_400x0", "S1", "S1"),
+        ("S1_(400, 0)", "S1", "S1"),
+        ("S1_r3c4", "S1", "S1"),
+        ("S1_i3_j4", "S1", "S1"),
+        ("BRCA_J12", "BRCA_J12", "BRCA_J12"),
+        ("S1_12_flip", "S1", "S1"),
+        ("1031280-2300-27920-[1 0 0 1]_hflip", "1031280", "1031280"),
         ("x400_y0", "", ""),
         ("row3_col4", "", ""),
     ],
@@ -72,6 +80,9 @@ def test_position_where_a_name_spells_it(name, position, region):
         (["scan_1", "scan_2", "scan_3[1 0]"], ["scan_1", "scan_2", "scan_3"]),  # a number is all that tells them apart
         (["a_1", "a_2", "b_1"], ["a", "a", "b"]),
         (["s1-0-0", "s1-0-8"], ["s1", "s1"]),
+        (["s1_0_0_512", "s1_512_0_512", "s2_0_512_512"], ["s1", "s1", "s2"]),  # the last is the size of all
+        (["s1_0_0_512_512[1 0]", "s1_512_0_512_512[0 1]"], ["s1", "s1"]),
+        (["a_0_0", "a_512_0"], ["a", "a"]),  # a column of patches
         (["case3_x0_y0", "case3_x8_y0"], ["case3", "case3"]),
         ([], []),
     ],

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -277,3 +278,127 @@ def test_images_of_an_in_place_set_stay_where_they_are(patches, tmp_path):
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
         ".file_states.json", "datalist.json", "prepare.json", "source_files.json",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def layout_of_the_test():
+    """A layout that has its labels from elsewhere; they change places where the list is reversed."""
+    labels = [[1, 0], [0, 1]]
+
+    @register_layout("of_the_test")
+    def read(source, dataset):
+        files = sorted(source.glob("*.png"))
+        return FACTS, {"training": [{"image": p, "label": labels[i % 2], "group": p.stem} for i, p in enumerate(files)]}
+
+    yield labels
+    _OWN.pop("of_the_test")
+
+
+def test_labels_that_a_layout_of_ones_own_has_from_elsewhere_count(patches, tmp_path, layout_of_the_test):
+    datalist = _prepare(patches, tmp_path / "set", layout="of_the_test")
+    assert _prepare(patches, tmp_path / "set", layout="of_the_test") == datalist
+    layout_of_the_test.reverse()
+    with pytest.raises(FileExistsError, match=r"changed: 1 file \(what the layout says of them"):
+        _prepare(patches, tmp_path / "set", layout="of_the_test")
+
+
+def test_a_table_beside_an_archive_counts(patches, tmp_path):
+    shutil.make_archive(str(tmp_path / "raw"), "zip", patches)
+    table = tmp_path / "other.csv"
+    table.write_text(TABLE)
+    _prepare(tmp_path / "raw.zip", tmp_path / "set", labels=str(table))
+    _keep_stamp(table, lambda p: p.write_text(TABLE.replace("image,a,b", "image,b,a")))
+    with pytest.raises(FileExistsError, match=r"changed: 1 file \(other.csv\)"):
+        _prepare(tmp_path / "raw.zip", tmp_path / "set", labels=str(table))
+
+
+def test_what_was_made_of_a_source_is_no_part_of_it(patches, tmp_path):
+    """Earlier sets and runs that lie in the source."""
+    (patches / "set_a").mkdir()
+    for name in ("set_a/prepare.json", "run/train/stage.json"):
+        (patches / name).parent.mkdir(parents=True, exist_ok=True)
+        (patches / name).write_text("{}")
+    (patches / "labels.csv").unlink()
+    for i in range(6):
+        (patches / f"p{i}.png").rename(patches / f"p{i}[{i % 2} {1 - i % 2}].png")
+    for name in ("set_a/converted/images", "run/pseudo_masks/deep", "converted/images"):
+        write_image(patches / name / "p0[0 1].png", _noise(0))
+    settings = {"dataset": FACTS.to_dict(), "overwrite": True}
+    content = json.loads(_prepare(patches, patches, **settings).read_text())
+    entries = [e["image"] for s in ("training", "validation") for e in content[s]]
+    assert sorted(entries) == [f"p{i}[{i % 2} {1 - i % 2}].png" for i in range(6)]
+
+
+def test_files_that_a_user_put_into_a_made_folder_are_not_lost(tmp_path):
+    for i in range(4):
+        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
+    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
+    _prepare(tmp_path / "raw", tmp_path / "set", **settings)
+    note = tmp_path / "set/train/note.txt"
+    note.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"1 files that prepare has not made.*note\.txt"):
+        _prepare(tmp_path / "raw", tmp_path / "set", **settings, seed=1, overwrite=True)
+    assert note.read_text() == "mine"
+    note.unlink()
+    _prepare(tmp_path / "raw", tmp_path / "set", **settings, seed=1, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "record", [{"settings": [1]}, {"made": 5}, {"made": [[1]]}, {"skipped": 5}, {"settings": {"dataset": 5}}]
+)
+def test_a_record_of_nonsense_is_another_dataset(patches, tmp_path, record):
+    _prepare(patches, tmp_path / "set")
+    (tmp_path / "set/prepare.json").write_text(json.dumps({"format": 1, **record}))
+    with pytest.raises(FileExistsError, match="was prepared before from other files or with other settings"):
+        _prepare(patches, tmp_path / "set")
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, True), (False, False)])
+def test_white_of_a_datalist_that_is_null_is_not_said(tmp_path, value, said):
+    write_image(tmp_path / "raw/p.png", np.full((16, 16, 3), 255, np.uint8))
+    content = {"classes": ["a", "b"], "white_background": value, "training": [{"image": "p.png", "label": [1, 0]}]}
+    (tmp_path / "raw/datalist.json").write_text(json.dumps(content))
+    datalist = _prepare(tmp_path / "raw", tmp_path / "set", layout="datalist", dataset={})
+    assert json.loads(datalist.read_text())["white_background"] is said
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"labels": 5}, "labels: found 5, expected the path"),
+        ({"labels": "t.csv", "layout": "luad"}, "'luad' reads no table"),
+    ],
+)
+def test_a_table_that_nothing_can_be_made_of(patches, tmp_path, settings, says):
+    with pytest.raises(ValueError, match=says):
+        _prepare(patches, tmp_path / "set", **settings)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_datalist_is_not_replaced_by_what_is_made_of_it(tmp_path, converted):
+    """Its own mask_values, and the masks that were converted, would be lost."""
+    content = {"classes": ["a", "b"], "white_background": False, "mask_values": {"0": "a", "1": "b"}, "training": []}
+    for i in range(2):
+        write_image(tmp_path / f"raw/p{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/m{i}.mha", np.eye(32))
+        content["training"].append({"image": f"p{i}.png", "mask": f"m{i}.mha", "label": [1, 1]})
+    source = tmp_path / "raw/datalist.json"
+    source.write_text(json.dumps(content))
+    if converted:
+        source = _prepare(tmp_path / "raw", tmp_path / "set", layout="datalist", dataset={})
+    before = {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()}
+    with pytest.raises(FileExistsError, match="is read and would be replaced"):
+        _prepare(source.parent, source.parent, layout="datalist", dataset={}, seed=1, overwrite=True)
+    assert {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()} == before
+
+
+def test_a_set_that_lies_among_the_images_of_regions_is_no_part_of_them(tmp_path):
+    for i in range(4):
+        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
+    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
+    datalist = _prepare(tmp_path / "raw", tmp_path / "raw/images/set", **settings)
+    assert json.loads(_prepare(tmp_path / "raw", tmp_path / "set", **settings).read_text()) == json.loads(
+        datalist.read_text()
+    )

@@ -181,3 +181,18 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
 def test_no_source(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         _prepare(tmp_path / "absent", tmp_path / "set")
+
+
+def test_regions_of_a_subfolder_are_on_one_side(tmp_path):
+    source = _rois(tmp_path / "raw")
+    for folder in ("images", "masks"):
+        for i in range(6):
+            path = source / folder / f"case{'abc'[i // 2]}" / f"r{i % 2}.png"
+            path.parent.mkdir(exist_ok=True)
+            (source / folder / f"r{i}.png").rename(path)
+    content = json.loads(_prepare(source, tmp_path / "set").read_text())
+    groups = {s: {e["group"] for e in content[s]} for s in ("training", "validation", "test")}
+    assert sorted(map(len, groups.values())) == [1, 1, 1] and set().union(*groups.values()) == {"casea", "caseb", "casec"}
+    (group,) = groups["test"]
+    assert sorted(e["image"] for e in content["test"]) == [f"test/img/{group}/r{k}.png" for k in (0, 1)]
+    assert {e["region"] for e in content["training"]} == {f"{g}/r{k}" for g in groups["training"] for k in (0, 1)}

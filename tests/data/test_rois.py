@@ -85,3 +85,12 @@ def test_regions_whose_name_is_no_text_are_said(tmp_path):
     pairs, faults = find_rois(tmp_path)
     assert list(pairs) == ["a"] and len(faults) == 2
     assert faults[0].endswith("images/gr\\udcfcn.png: its name is not UTF-8; rename it")
+
+
+def test_regions_may_lie_in_subfolders(tmp_path):
+    for name in ("images/c1/r.png", "images/c2/r.jpg", "images/s.png", "masks/c1/r.png", "masks/c2/r.png", "masks/s.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    pairs, faults = find_rois(tmp_path)
+    assert list(pairs) == ["c1/r", "c2/r", "s"] and not faults
+    assert pairs["c2/r"] == (tmp_path / "images/c2/r.jpg", tmp_path / "masks/c2/r.png")

@@ -213,3 +213,9 @@ def test_what_nothing_can_be_learnt_from_is_refused_and_what_is_needed_is_said(t
         return
     with pytest.raises(ValueError, match=message):
         classifier_data(tmp_path)
+
+
+def test_a_group_of_number_0_is_a_group():
+    entries = [{"name": f"p{i}", "group": i // 3} for i in range(6)]
+    kept, held = split_by_group(entries, 0.5, 0)
+    assert {len(kept), len(held)} == {3} and len({e["group"] for e in held}) == 1

@@ -42,6 +42,7 @@ def test_a_table_saved_on_windows():
         "sep=;\n" + TEXT,
         '"sep=;"\r\n' + TEXT,
         "sep=\t\n" + TEXT.replace(";", "\t"),
+        "sep=;\r" + TEXT.replace("\n", "\r"),
         TEXT.replace(";", ","),
         TEXT.replace(";", "\t"),
         TEXT.replace(";", ";;").replace("\n", ";;\n"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from .atomic import write_json
 from .digest import file_sha256
+from .raw_files import data_file
 
 __all__ = ["FileStates"]
 
@@ -21,13 +23,15 @@ _SETTLED_NS = 2_000_000_000
 
 
 class FileStates:
-    """SHA-256 of files, kept in an index by their size and time of modification.
+    """SHA-256 of files, kept in an index by their size and times, that of the last change among them, which no program sets.
+
+    An image whose file is a header alone counts with the file that holds its pixels.
 
     The index only saves time: without it, or with a damaged one, files are read again, to the same digest. Times themselves
     are not part of a digest, nor are folders, so that a copy of the files has the digest of the originals.
 
     Args:
-        index: JSON file ``{path: [bytes, ns, sha256]}``; ``None``: nothing is kept.
+        index: JSON file ``{path: [bytes, ns, ns, sha256]}``; ``None``: nothing is kept.
     """
 
     def __init__(self, index: str | Path | None = None) -> None:
@@ -54,12 +58,17 @@ class FileStates:
 
     def contents(self, paths: Sequence[Path], progress: bool = False) -> tuple[list[str], int]:
         """SHA-256 of each file, ``"absent"`` for one that is not there, and how many were read; nothing is saved."""
-        changed = [p for p in dict.fromkeys(paths) if p.is_file() and not self._is_known(p)]
+        pixels = {p: data for p in dict.fromkeys(paths) if (data := data_file(p)) is not None}
+        changed = [p for p in dict.fromkeys([*paths, *pixels.values()]) if p.is_file() and not self._is_known(p)]
         with ThreadPoolExecutor(4) as pool:  # hashing leaves the interpreter to others
             bar = tqdm(changed, desc="read files", disable=not progress or len(changed) < 100, leave=False)
             found = dict(zip(bar, pool.map(self._read_file, changed), strict=True))
-        listed = [found.get(p) or (self._known[str(p.absolute())][2] if p.is_file() else "absent") for p in paths]
-        return listed, len(changed)
+
+        def content(path: Path) -> str:
+            own = found.get(path) or (self._known[str(path.absolute())][3] if path.is_file() else "absent")
+            return f"{own} {content(pixels[path])}" if path in pixels else own
+
+        return [content(p) for p in paths], len(changed)
 
     def save(self, index: str | Path | None = None) -> None:
         """Write the index to its place, or to another."""
@@ -68,14 +77,13 @@ class FileStates:
             write_json(index, self._known)
 
     def _is_known(self, path: Path) -> bool:
-        stat = path.stat()
-        return self._known.get(str(path.absolute()), [None])[:2] == [stat.st_size, stat.st_mtime_ns]
+        return self._known.get(str(path.absolute()), [None])[:3] == _state(path.stat())
 
     def _read_file(self, path: Path) -> str:
         stat = path.stat()
         content = file_sha256(path)
         if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-            self._known[str(path.absolute())] = [stat.st_size, stat.st_mtime_ns, content]
+            self._known[str(path.absolute())] = [*_state(stat), content]
         return content
 
     def _read(self) -> dict[str, list]:
@@ -84,4 +92,9 @@ class FileStates:
         except (OSError, ValueError, RecursionError):
             return {}
         entries = content.items() if isinstance(content, dict) else ()
-        return {k: v for k, v in entries if isinstance(v, list) and len(v) == 3 and isinstance(v[2], str)}
+        return {k: v for k, v in entries if isinstance(v, list) and len(v) == 4 and isinstance(v[3], str)}
+
+
+def _state(stat: os.stat_result) -> list[int]:
+    """Size and times: a copying or packing program may set that of modification, none that of the change itself."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]

@@ -18,9 +18,11 @@ import numpy as np
 
 from .image_header import DEFLATE_RATIO, ImageHeader, Refused, check_data_size, colour_channels
 
-__all__ = ["RawData", "metaimage_header", "nrrd_header", "raw_samples"]
+__all__ = ["RawData", "data_file", "metaimage_header", "nrrd_header", "raw_samples"]
 
 _LONGEST_HEADER = 2**16
+# a header's word for a file beside it
+_DATA_FILE = re.compile(rb"^[ \t]*(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*([^\r\n]*[^\s])", re.I | re.M)
 _META_TYPES = {
     "CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4", "ULONG": "u4",
     "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8",
@@ -133,6 +135,19 @@ def nrrd_header(path: Path) -> ImageHeader:
     if kinds and kinds[0] in _NRRD_COLOURS:  # other kinds, and no kind, are places
         channels, sizes = sizes[0], sizes[1:]
     return _header("NRRD", data, offset, coding, dtype, channels, sizes, int(fields.get("byteskip", 0)))
+
+
+def data_file(path: str | Path) -> Path | None:
+    """The file beside a MetaImage's or NRRD's that holds its pixels, whole or not; ``None``: there is none."""
+    path = Path(path)
+    if path.suffix.lower() not in (".mhd", ".mha", ".nrrd") or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        found = _DATA_FILE.search(file.read(_LONGEST_HEADER))
+    try:
+        return _beside(path, os.fsdecode(found[1])) if found and found[1].upper() != b"LOCAL" else None
+    except (OSError, ValueError, Refused):  # said where the image is read
+        return None
 
 
 def raw_samples(header: ImageHeader) -> np.ndarray:

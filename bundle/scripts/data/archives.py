@@ -19,6 +19,8 @@ from typing import IO, Any
 
 from ..core.atomic import write_text
 from ..core.digest import file_sha256
+from ..core.image_files import is_hidden
+from ..core.images import IMAGE_SUFFIXES, suffix
 
 __all__ = ["discard_unpacking", "is_archive", "unpack"]
 
@@ -26,6 +28,7 @@ __all__ = ["discard_unpacking", "is_archive", "unpack"]
 MAX_BYTES = 200 * 2**30
 MAX_FILES = 2_000_000
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_TABLES = (".csv", ".json")
 # in the unpacked folder: SHA-256 of the archive, by which another archive of the same name is seen
 _RECORD = ".archive.sha256"
 # a part of a path, in bytes, as file systems take it
@@ -68,7 +71,7 @@ def unpack(archive: str | Path, target: str | Path, max_bytes: int = MAX_BYTES, 
         max_files: most files.
 
     Returns:
-        ``target``; a single folder at the archive's top is entered.
+        ``target``; a single folder at the archive's top, beside which no image or table lies, is entered.
 
     Raises:
         FileNotFoundError: no such archive.
@@ -97,8 +100,10 @@ def unpack(archive: str | Path, target: str | Path, max_bytes: int = MAX_BYTES, 
             shutil.rmtree(target / f"{_RECORD}-before", ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    inner = [p for p in target.iterdir() if not p.name.startswith((".", "__MACOSX"))]
-    return inner[0] if len(inner) == 1 and inner[0].is_dir() else target
+    there = [p for p in target.iterdir() if not is_hidden(p)]
+    folders = [p for p in there if p.is_dir()]
+    bare = not any(suffix(p) in (*IMAGE_SUFFIXES, *_TABLES) for p in there if not p.is_dir())
+    return folders[0] if len(folders) == 1 and bare else target
 
 
 def _prefix(target: Path) -> str:
@@ -153,7 +158,8 @@ def _zip_members(archive: Path, source: zipfile.ZipFile) -> Iterator[_Member]:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind == stat.S_IFLNK or (info.create_system == 3 and kind not in (0, stat.S_IFREG, stat.S_IFDIR)):
             raise ValueError(f"{archive}: member {info.filename!r} is a link or device, expected files and folders")
-        yield _Member(info.orig_filename, info.file_size, info.is_dir(), lambda info=info: source.open(info))
+        is_folder = info.is_dir() or (info.orig_filename.endswith("\\") and not info.file_size)
+        yield _Member(info.orig_filename, info.file_size, is_folder, lambda info=info: source.open(info))
 
 
 def _tar_members(archive: Path, source: tarfile.TarFile) -> Iterator[_Member]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from ..core.atomic import write_json, write_text
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
-from .datalist import SECTIONS
+from .datalist import SECTIONS, load_datalist
 from .entry_checks import EntryChecks, Fault
 from .listing import is_text
 from .white_choice import sample
@@ -81,11 +80,12 @@ def _examine(dataset_dir: Path, progress: bool) -> tuple[list[Fault], list[str]]
     if not path.is_file():
         return [Fault("error", "no datalist", str(path), "no such file", "a datalist.json made by prepare")], []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_datalist(path)
         facts = DatasetFacts.from_dict(content, str(path))
     except (ValueError, OSError, RecursionError) as error:
         expected = "JSON with 'classes' and lists of entries"
-        return [Fault("error", "malformed datalist", str(path), str(error), expected)], []
+        found = str(error).removeprefix(f"{path}: ")
+        return [Fault("error", "malformed datalist", str(path), found, expected)], []
     checks = EntryChecks(path, facts)
     listed = {section: content.get(section, []) for section in SECTIONS}
     places = [(section, k) for section, entries in listed.items() if isinstance(entries, list) for k in range(len(entries))]

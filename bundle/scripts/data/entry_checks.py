@@ -13,7 +13,7 @@ import numpy as np
 from ..core.facts import DatasetFacts
 from ..core.images import image_mode, read_image, read_mask
 from ..core.paths import shown
-from .datalist import POSITION, is_inside, is_position
+from .datalist import POSITION, checked_entry, is_inside, is_position
 from .mask_values import MaskShares
 from .white_choice import WhiteShares
 
@@ -80,7 +80,7 @@ class EntryChecks:
         if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
             self.add("malformed datalist", self.path, f"{section} entry {number}: {entry!r:.80}", "an object with 'image'")
             return
-        base, image_path = self.path.parent, self.path.parent / entry["image"]
+        base, image_path, before = self.path.parent, self.path.parent / entry["image"], len(self.faults)
         for name in (entry["image"], entry.get("mask")):
             if isinstance(name, str) and not _stays(base, name):
                 self.add("path outside", self.path, f"{name!r} in {section} entry {number}", f"a path inside {base}")
@@ -102,6 +102,16 @@ class EntryChecks:
         mask = self._check_mask(entry, section, image, image_path, present)
         if measured and image is not None:
             self.white.add(image, mask, self.facts)
+        if not any(fault.severity == "error" for fault in self.faults[before:]):
+            self._check_fields(entry, base, f"{section} entry {number}")
+
+    def _check_fields(self, entry: Mapping[str, Any], base: Path, where: str) -> None:
+        """What every stage that reads the entry would refuse."""
+        try:
+            checked_entry(entry, base, self.facts, where)
+        except ValueError as error:
+            found, _, expected = str(error).replace(": found ", ": ").partition(", expected ")
+            self.add("malformed datalist", self.path, found, expected or "a whole entry")
 
     def _read(self, read: Callable[[], np.ndarray], kind: str, path: Path) -> np.ndarray | None:
         try:
@@ -109,7 +119,8 @@ class EntryChecks:
         except FileNotFoundError:
             self.add("missing file", path, "no such file", "a file named by the datalist")
         except (OSError, ValueError) as error:
-            self.add(kind, path, str(error).removeprefix(f"{path}: "), "a whole, readable file")
+            found, _, expected = str(error).removeprefix(f"{path}: ").removeprefix("found ").partition(", expected ")
+            self.add(kind, path, found, expected or "a whole, readable file")
         return None
 
     def _check_twin(self, image: np.ndarray, section: str, path: Path, label: Any) -> None:

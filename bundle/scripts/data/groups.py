@@ -151,7 +151,8 @@ def _place(entry: dict[str, Any], path: PurePath, place: Place, group: Any) -> N
         entry["position"], region = list(place.position), "/".join([*path.parent.parts, place.region])
         entry["spelt"] = True
     else:
-        region = entry.get("region") or entry.get("group") or "/".join([*path.parent.parts, place.slide])
+        given = (entry.get("region"), entry.get("group"), "/".join([*path.parent.parts, place.slide]))
+        region = next(value for value in given if value not in (None, ""))
     if region == group:
         entry.pop("region", None)
     else:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _TRUE = {"1", "1.0", "true", "yes", "x"}
 _FALSE = {"0", "0.0", "false", "no", ""}
 # columns that say which patches belong together, the widest first, and in which region a position is counted
-_GROUPS = ("group", "patient", "case", "subject", "donor", "slide", "wsi")
+_GROUPS = ("group", "patient", "pid", "mrn", "case", "subject", "donor", "specimen", "biopsy", "slide", "wsi")
 _REGIONS = ("region", "roi", "slide", "wsi")
 _POSITIONS = (("position",), ("position_y", "position_x"), ("y", "x"))
 # and columns that are no tissue either
@@ -28,6 +28,9 @@ _OTHERS = {
     "split", "fold", "section", "subset", "set", "age", "sex", "gender", "date", "site", "center", "centre", "hospital",
     "scanner", "stain", "magnification", "level", "width", "height", "xmin", "ymin", "xmax", "ymax", "row", "column", "col",
     "index", "number", "id", "name", "path", "file", "filename", "mask", "comment", "comments", "note", "notes",
+    "train", "training", "val", "valid", "validation", "test", "testing", "holdout", "cohort", "study", "batch", "year",
+    "institution", "institute", "lab", "annotator", "rater", "reader", "observer", "pathologist", "sample", "quality",
+    "exclude", "include", "label", "target", "weight",
 }  # fmt: skip
 
 
@@ -104,7 +107,9 @@ def _plain(name: str) -> str:
     """A column's name without case, blanks and ``id``: ``Patient ID`` is ``patient``."""
     words = re.sub(r"([a-z])(ID|Id)$", r"\1_id", name.strip()).lower()
     words = re.sub(r"[\s_.-]+", "_", words)
-    return re.sub(r"_(id|name|no|nr|number)$", "", words)
+    if words in _OTHERS:
+        return words
+    return re.sub(r"_?id$|_(name|no|nr|number)$", "", re.sub(r"^(is|in)_", "", words)) or words
 
 
 def _used(table: Table, places: Mapping[str, int]) -> dict[str, list[int]]:
@@ -170,7 +175,9 @@ def _value(key: str, cells: Sequence[str], where: str) -> Any:
     parts = re.split(r"[\s,;x]+", cells[0].strip("()[] ")) if key == "position" and len(cells) == 1 else cells
     for part in parts:
         try:
-            numbers.append(float(part.replace(",", ".")))
+            # 1,024 and 1.024 may be a thousand, or a fraction
+            grouped = key == "position" and re.search(r"\d[.,]\d{3}$", part.strip())
+            numbers.append(float("nan") if grouped else float(part.replace(",", ".")))
         except ValueError:
             numbers.append(float("nan"))
     if key == "mpp":

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..core.facts import DATALIST_NAME, DatasetFacts
 from ..core.image_files import image_files
-from ..core.images import suffix
+from .convert import CONVERTED
 from .datalist import SECTIONS, checked_entry, load_datalist
+from .folders import MASKS, add_masks, first, held, subfolders, without_made
 from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
 from .listing import listed
 from .patches import named_patches, tabled_patches
@@ -23,9 +24,8 @@ __all__ = ["collect", "known_layouts", "layout_file", "register_layout"]
 logger = logging.getLogger(__name__)
 
 _LAYOUTS = ("luad", "bcss", "patches", "datalist")
-_TRAINING = ("train", "training")
+_TRAINING, _TRAINING_MASKS = ("train", "training"), ("train_mask",)
 _HELD = {"validation": ("val", "valid", "validation"), "test": ("test",)}
-_MASKS = ("mask", "masks")
 
 Sections = dict[str, list[dict[str, Any]]]
 Layout = Callable[[Path, Mapping[str, Any]], tuple[DatasetFacts, Sections]]
@@ -125,26 +125,27 @@ def _folders(
     if not source.is_dir():
         raise ValueError(f"{source}: found a file, expected a folder or an archive ({', '.join(_LAYOUTS)})")
     csv = Path(table) if table else source / "labels.csv"
-    training = _first(source, _TRAINING) or (source if layout == "patches" else None)
+    training = first(source, _TRAINING) or (source if layout == "patches" else None)
     if training is None:
         raise FileNotFoundError(f"{source}: found no folder {' or '.join(_TRAINING)}, expected the published layout")
-    others = [source / name for names in (*_HELD.values(), _MASKS, ("train_mask",)) for name in names]
-    others += [target] if target.resolve() != training.resolve() else []
+    others = [path for names in (*_HELD.values(), MASKS, _TRAINING_MASKS) for path in subfolders(source, names)]
+    others += [target if target.resolve() != training.resolve() else target / CONVERTED]
     files, faults = listed(training, True, others)
+    files = without_made(files, training)
     if layout == "patches" and (table or csv.is_file()):
         facts, entries = tabled_patches(csv, files, list(dict.fromkeys((csv.parent, training, source))), dataset)
     else:
         facts = DatasetFacts.from_dict(dict(dataset), "dataset")
         entries = named_patches(files, facts)
-    for entry in entries:
-        mask = source / "train_mask" / os.path.relpath(entry["image"], training)
-        if mask.is_file():
-            entry["mask"] = mask
+    if folder := first(source, _TRAINING_MASKS):
+        masks, more = image_files(folder, True)
+        faults += [*more, *add_masks(entries, training, masks, folder)]
     sections: Sections = {"training": entries}
     for name, folders in _HELD.items():
-        folder = _first(source, folders)
-        sections[name], more = ([], []) if folder is None else _held(folder)
+        folder = first(source, folders)
+        sections[name], more = ([], []) if folder is None else held(folder)
         faults += more
+    sections["training"] = _without_held(entries, [*sections["validation"], *sections["test"]], csv)
     if layout != "patches" and not sections["validation"]:
         raise FileNotFoundError(f"{source}: found no val folder with img and mask, expected the published layout")
     return facts, sections, faults
@@ -187,28 +188,19 @@ def _datalist(source: Path, dataset: Mapping[str, Any]) -> tuple[DatasetFacts, S
     return facts, sections
 
 
-def _held(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Images of ``img`` with the mask of the same stem under ``mask``, where there is one; and what was not looked at."""
-    masks = _first(folder, _MASKS)
-    found, faults = image_files(masks) if masks else ([], [])
-    mask_of: dict[str, Path] = {}
-    for mask in found:
-        other = mask_of.setdefault(mask.name[: -len(suffix(mask))], mask)
-        if other != mask:
-            raise ValueError(f"{masks}: found {other.name} and {mask.name}, expected one mask of a name")
-    entries = []
-    images, more = listed(_first(folder, ("img", "images", "image")) or folder)
-    for image in images:
-        entry: dict[str, Any] = {"image": image}
-        mask = mask_of.get(image.name[: -len(suffix(image))])
-        if mask is not None:
-            entry["mask"] = mask
-        entries.append(entry)
-    return entries, [*more, *faults]
-
-
-def _first(folder: Path, names: Sequence[str]) -> Path | None:
-    return next((folder / n for n in names if (folder / n).is_dir()), None)
+def _without_held(entries: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]], table: Path) -> list[dict[str, Any]]:
+    """Training entries without those that a table lists of the held-out folders, which get its label, group and the like."""
+    held_out = {os.path.realpath(entry["image"]): entry for entry in others}
+    kept = []
+    for entry in entries:
+        other = held_out.get(os.path.realpath(entry["image"]))
+        if other is None:
+            kept.append(entry)
+        else:
+            other.update({key: value for key, value in entry.items() if key not in ("image", "mask")})
+    if len(kept) < len(entries):
+        logger.info("%s: %d of its images are in the folders to validate and test on", table, len(entries) - len(kept))
+    return kept
 
 
 def _relative(entry: Mapping[str, Any], target: Path) -> dict[str, Any]:

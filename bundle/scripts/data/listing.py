@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.image_files import image_files
+from ..core.images import suffix
 
-__all__ = ["is_text", "listed"]
+__all__ = ["by_stem", "is_text", "listed"]
 
 
 def listed(folder: Path, recursive: bool = False, leave_out: Iterable[Path] = ()) -> tuple[list[Path], list[str]]:
@@ -22,6 +23,21 @@ def listed(folder: Path, recursive: bool = False, leave_out: Iterable[Path] = ()
     if not good:
         raise FileNotFoundError("; ".join([f"{folder}: no image found", *map(_printable, faults[:3])]))
     return good, [_printable(fault) for fault in faults]
+
+
+def by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Files of a folder by their paths in it without suffix, as an image and its mask share it.
+
+    Raises:
+        ValueError: two of one stem.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        stem = file.relative_to(folder).as_posix()
+        other = found.setdefault(stem[: -len(suffix(file))], file)
+        if other != file:
+            raise ValueError(f"{file.parent}: found {other.name} and {file.name}, expected one file of a name")
+    return found
 
 
 def is_text(path: str | Path) -> bool:

@@ -107,12 +107,10 @@ def _with_mpp(table: Path, facts: DatasetFacts, entries: Entries) -> tuple[Datas
 
 def _find(where: str, name: str, known: Mapping[str, set[Path]], places: Sequence[Path]) -> Path | None:
     """The file that a table means: relative to one of the folders, or the only one of that name."""
-    for path in (Path(place) / name for place in places):
-        if os.path.isfile(path):  # unlike Path's, of names that are none too
-            if not any(Path(os.path.abspath(path)).is_relative_to(os.path.abspath(place)) for place in places):
-                raise ValueError(f"{where}: {name!r} leaves the folder")
-            return path
-    found = known.get(_key(name), set())
+    there = [path for path in (Path(place) / name for place in places) if os.path.isfile(path)]  # no name, no error
+    if not all(any(Path(os.path.abspath(path)).is_relative_to(os.path.abspath(p)) for p in places) for path in there):
+        raise ValueError(f"{where}: {name!r} leaves the folder")
+    found = set({os.path.realpath(path): path for path in reversed(there)}.values()) or known.get(_key(name), set())
     if len(found) > 1:
         first, second = sorted(found)[:2]
         raise ValueError(f"{where}: {name!r} may be {first} or {second}; write the path below {places[0]}")

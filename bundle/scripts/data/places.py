@@ -18,18 +18,26 @@ _QUPATH = re.compile(r"[\s_-]*\[(?P<terms>(?:[a-z]=[\d.]+,?)*x=[\d.]+,y=[\d.]+(?
 _PATIENT = re.compile(r"(?<![A-Za-z0-9])TCGA[-_.]([A-Z0-9]{2})[-_.]([A-Z0-9]{4})(?![A-Za-z0-9])", re.I)
 _CASE = re.compile(r"(?<![A-Za-z0-9])(?:patient|case|subject|donor)[-_ ]?\d+(?![A-Za-z0-9])", re.I)
 # what stands for a place in the region, or a number in a series, behind the name of the slide
-_AXES = "x|y|xmin|ymin|xmax|ymax|xs|ys|row|col|column|r|c|w|h|width|height|mpp|mag|level|lvl|ds|scale|size"
+_AXES = "x|y|z|xmin|ymin|xmax|ymax|xs|ys|row|col|column|r|c|w|h|width|height|mpp|mag|level|lvl|ds|scale|size"
 _SERIES = "patch|tile|crop|p|t|img|image|roi|region|block|idx|index|class|no|nr|num|part|sub|aug|rot|flip"
-_TERM = r"[-_ +.,]+(?:(?:{words})[-_=]?\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:x|px|um|mpp))"
+_TERM = (
+    r"[-_ +.,]+(?:(?:{words})[-_=]?\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:x|px|um|mpp)|\d+x\d+|\(\d+[,;_x ]+\d+\)"
+    r"|x[-_=]?\d+y[-_=]?\d+|y[-_=]?\d+x[-_=]?\d+|(?:r|row)\d+(?:c|col)\d+|(?:c|col)\d+(?:r|row)\d+|i\d+[-_ ]*j\d+)"
+)
+# of copies that were made of a patch
+_COPIES = "[hv]?[-_]?flip(?:ped)?|mirror(?:ed)?|rotated|copy|aug(?:mented)?|norm(?:ali[sz]ed)?"
+_COPY = re.compile(rf"(?:[-_ +.,]+(?:{_COPIES}))+$", re.I)
 _PLACE = re.compile(rf"^(.+?)(?:{_TERM.format(words=f'{_AXES}|{_SERIES}')})+$", re.I)
 _BARE_PLACE = re.compile(
-    r"^(?:(?:x|c|col)[-_=]?\d+[-_ +.,]+(?:y|r|row)|(?:y|r|row)[-_=]?\d+[-_ +.,]+(?:x|c|col))[-_=]?\d+$", re.I
+    r"^(?:(?:x|c|col)[-_=]?\d+[-_ +.,]*(?:y|r|row)|(?:y|r|row)[-_=]?\d+[-_ +.,]*(?:x|c|col))[-_=]?\d+$", re.I
 )
+_SAME = re.compile(r"(?:[-_ +.,]\d+)+$")
+_TWO = re.compile(r".[-_ +.,]\d+[-_ +.,]\d+$")
 _PAIR = re.compile(r"^(.+?)([-_ +.,])\d+\2\d+$")
 _NUMBER = re.compile(r"^(.*[^-_ +.,])(?:[-_ +.,]+\d+| ?\(\d+\))$")
 _IDENTITY = re.compile(rf"(?:^|[-_ +.,])(?:slide|wsi|sample|biopsy|section|train|training|val|test|{_SERIES})$", re.I)
-_X_THEN_Y = re.compile(r"(?<![A-Za-z0-9])x[-_=]?(\d+)[-_ +.,]+y[-_=]?(\d+)(?![A-Za-z0-9])", re.I)
-_Y_THEN_X = re.compile(r"(?<![A-Za-z0-9])y[-_=]?(\d+)[-_ +.,]+x[-_=]?(\d+)(?![A-Za-z0-9])", re.I)
+_X_THEN_Y = re.compile(r"(?<![A-Za-z0-9])x[-_=]?(\d+)[-_ +.,]*y[-_=]?(\d+)(?![A-Za-z0-9])", re.I)
+_Y_THEN_X = re.compile(r"(?<![A-Za-z0-9])y[-_=]?(\d+)[-_ +.,]*x[-_=]?(\d+)(?![A-Za-z0-9])", re.I)
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def place_by_name(name: str) -> Place:
     Args:
         name: file name without suffix; a label at its end does not count.
     """
-    stem = _LABEL.sub("", name).strip() or name
+    stem = _stem(name)
     position, region = _position(stem)
     sure = True
     if _QUPATH.search(stem):
@@ -81,13 +89,24 @@ def places_by_name(names: Sequence[str]) -> list[Place]:
     """Group, region and position of each patch by the names of all.
 
     Where a single number is all that tells names apart (``scan_1``, ``scan_2``), it is not a patch's number in a slide:
-    each patch is then a group of its own.
+    each patch is then a group of its own. Numbers behind two others that are the same in all names, as the size of a tile
+    is, say nothing.
     """
+    stems = [_stem(name) for name in names]
+    if stems and (found := _SAME.search(stems[0])) and len(stems) > 1:
+        ends = [found[0][k:] for k, c in enumerate(found[0]) if not c.isdigit() and (not k or found[0][k - 1].isdigit())]
+        rests = ([stem.removesuffix(end) for stem in stems] for end in ends if all(s.endswith(end) for s in stems))
+        names = next((rest for rest in rests if all(map(_TWO.search, rest))), names)
     places = [place_by_name(name) for name in names]
     if len({place.group for place in places}) == 1 and not any(place.sure for place in places):
-        stems = [_LABEL.sub("", name).strip() or name for name in names]
         return [replace(place, group=stem, slide=stem) for stem, place in zip(stems, places, strict=True)]
     return places
+
+
+def _stem(name: str) -> str:
+    """A name without the label at its end, and without what tells a copy of the patch from the patch."""
+    stem = _LABEL.sub("", _COPY.sub("", name)).strip() or name
+    return _COPY.sub("", stem) or stem
 
 
 def _position(stem: str) -> tuple[tuple[int, int] | None, str]:

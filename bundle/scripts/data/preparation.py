@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 from ..core.atomic import discard_unfinished, write_json
 from ..core.facts import DATALIST_NAME
 from ..core.file_states import FileStates
+from ..core.image_files import is_hidden
 from ..core.images import IMAGE_SUFFIXES, suffix
 from ..core.ranges import shown
 from .convert import CONVERTED
 from .staging import recover
 
-__all__ = ["RECORD", "SourceState", "finish_interrupted", "made_before", "prepared", "write_record"]
+__all__ = ["RECORD", "SourceState", "finish_interrupted", "made_before", "prepared", "refuse_to_lose", "write_record"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +38,19 @@ class SourceState:
         files: the files by their names, which do not tell where the source is.
         index: see :class:`~scripts.core.file_states.FileStates`.
         progress: whether to show a progress bar.
+        more: content of what is no file, by its name.
     """
 
-    def __init__(self, files: Mapping[str, Path], index: Path | None = None, progress: bool = True) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        index: Path | None = None,
+        progress: bool = True,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.states = FileStates(index)
-        paths = dict(files)
-        for name, path in files.items():
-            paths.update({f"{name} {data.name}": data for data in _data_files(path)})
-        contents, self.read = self.states.contents(list(paths.values()), progress)
-        self.files = dict(sorted(zip(paths, contents, strict=True)))
+        contents, self.read = self.states.contents(list(files.values()), progress)
+        self.files = dict(sorted({**dict(zip(files, contents, strict=True)), **(more or {})}.items()))
 
     @property
     def digest(self) -> str:
@@ -100,7 +106,7 @@ def prepared(
     if state.read:
         with suppress(OSError):  # it saves reading the files again, where it can be written
             state.states.save()
-    if record.get("skipped"):
+    if isinstance(record.get("skipped"), list) and record["skipped"]:
         logger.warning("%s was prepared without these:\n%s", target, "\n".join(map(str, record["skipped"])))
     return True
 
@@ -129,7 +135,40 @@ def made_before(target: Path) -> list[str]:
         rois = ["train", "train_mask", "val", "test"] if record.get("layout") == "rois" else []
         return [*rois, DATALIST_NAME, RECORD, FILES, INDEX]
     known = {"train", "train_mask", "val", "test", CONVERTED, DATALIST_NAME, RECORD, FILES, INDEX}
-    return [name for name in record.get("made", []) if name in known]
+    made = record.get("made")
+    return [name for name in known if isinstance(made, list) and name in made]
+
+
+def refuse_to_lose(target: Path, made: Sequence[str], read: Sequence[Path]) -> None:
+    """Refuse to replace what the new dataset is made of, and folders that hold files which no preparation has made.
+
+    Args:
+        target: folder of the dataset.
+        made: names in it that are replaced.
+        read: files of the source.
+
+    Raises:
+        FileExistsError: there are such files; the message names the first.
+    """
+    replaced = [os.path.realpath(target / name) for name in made]
+    for path in map(os.path.realpath, read):
+        if os.path.exists(path) and any(Path(path).is_relative_to(place) for place in replaced):
+            raise FileExistsError(
+                f"{path}: is read and would be replaced, source and dataset_dir being one; choose another dataset_dir"
+            )
+    content = _read(target / DATALIST_NAME)
+    if content is None:  # nothing says what was made
+        return
+    entries = [e for section in content.values() if isinstance(section, list) for e in section if isinstance(e, dict)]
+    own = {os.path.normpath(name) for e in entries for name in (e.get("image"), e.get("mask")) if isinstance(name, str)}
+    folders = [target / name for name in made if (target / name).is_dir()]
+    files = [Path(place) / name for folder in folders for place, _, names in os.walk(folder) for name in names]
+    foreign = sorted(p for p in files if os.path.relpath(p, target) not in own and not is_hidden(p))
+    if foreign:
+        raise FileExistsError(
+            f"{target}: found {len(foreign)} files that prepare has not made in folders that it is to replace, the first is "
+            f"{foreign[0]}; move them away, or choose another dataset_dir"
+        )
 
 
 def finish_interrupted(target: Path) -> None:
@@ -147,7 +186,8 @@ def _changes(target: Path, record: Mapping[str, Any], settings: Mapping[str, Any
         return others or ["the source has other files, or files of other sizes"]
     if record["format"] != FORMAT:
         return [f"it is of format {record['format']}, this version makes format {FORMAT}"]
-    found = _other_settings(record.get("settings") or {}, settings)
+    before = record.get("settings")
+    found = _other_settings(before if isinstance(before, dict) else {}, settings)
     if record.get("source") != state.digest:
         found += _other_files(_read(target / FILES) or {}, state.files)
     return found
@@ -201,13 +241,6 @@ def _other_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         if text:
             found.append(f"{word}: {', '.join(text)}")
     return found or ["files of the source"]
-
-
-def _data_files(path: Path) -> list[Path]:
-    """Files that hold the pixels of an image whose own file may be a header alone."""
-    if suffix(path) not in (".mhd", ".nrrd"):
-        return []
-    return [p for p in map(path.with_suffix, (".raw", ".zraw", ".raw.gz", ".gz", ".img", ".dat")) if p.is_file()]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

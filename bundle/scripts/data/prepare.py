@@ -18,8 +18,8 @@ from .archives import discard_unpacking, is_archive, unpack
 from .convert import convert, white_shares
 from .datalist import write_datalist
 from .layouts import known_layouts
-from .preparation import INDEX, RECORD, SourceState, finish_interrupted, made_before, prepared, write_record
-from .raw import RawData, find_raw, settings_of
+from .preparation import INDEX, RECORD, SourceState, finish_interrupted, made_before, prepared, refuse_to_lose, write_record
+from .raw import RawData, find_raw, given_files, settings_of
 from .roi_patches import FOLDERS, survey, write_patches
 from .split_summary import split_summary, warn_of_the_split
 from .staging import made_aside
@@ -126,8 +126,9 @@ def prepare_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite: bool, progress: bool) -> list[str]:
     """Do what :func:`prepare` says; a message for each thing that was skipped."""
     archive = is_archive(source)
-    raw = RawData(files={source.name: source}) if archive else find_raw(source, target, settings)
-    state = SourceState(raw.files, target / INDEX, progress)
+    given = {source.name: source, **given_files(settings)}
+    raw = RawData(files=given) if archive else find_raw(source, target, settings)
+    state = SourceState(raw.files, target / INDEX, progress, raw.more)
     counted = settings_of(settings)
     if prepared(target, counted, state, source, settings, overwrite):
         logger.info("%s is prepared already", target / DATALIST_NAME)
@@ -138,6 +139,11 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
         raise FileExistsError(f"{target} holds {foreign[0]!r}, which prepare has not made; choose another target")
+    read = [
+        *raw.files.values(),
+        *([source if source.is_file() else source / DATALIST_NAME] if settings["layout"] == "datalist" else []),
+    ]
+    refuse_to_lose(target, old, read)
     raw.facts = with_stated_mpp(raw.facts, raw.images(target), settings["seed"])
     with made_aside(target, old, DATALIST_NAME, RECORD) as folder:
         if raw.pairs:
@@ -210,6 +216,13 @@ def _check(settings: Mapping[str, Any]) -> None:
         low, high = Number().check_all(settings["value_range"], "prepare#value_range", 2)
         if low >= high:
             raise ValueError(f"prepare#value_range: found {shown([low, high])}, expected [low, high], low below high")
+    if not isinstance(settings["labels"], (str, os.PathLike, type(None))):
+        raise ValueError(f"prepare#labels: found {shown(settings['labels'])}, expected the path of a table")
+    if settings["labels"] and settings["layout"] != "patches":
+        raise ValueError(
+            f"prepare#labels: found {shown(settings['labels'])}, but layout {settings['layout']!r} reads no table; "
+            "leave it out, or use the layout patches"
+        )
     if settings["layout"] != "rois" and settings["scale"] != 1:
         raise ValueError(
             f"prepare#scale: found {settings['scale']}, but images of layout {settings['layout']!r} are used as they are: "

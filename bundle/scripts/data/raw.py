@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from .groups import compiled, groups_of_rois
 from .layouts import collect, layout_file
 from .rois import find_rois
 
-__all__ = ["RawData", "find_raw", "settings_of"]
+__all__ = ["RawData", "find_raw", "given_files", "settings_of"]
 
 # settings that the result of a layout does not depend on
 _OF_ROIS = ("patch_size", "stride", "scale", "label_threshold", "test_fraction", "image_folder", "mask_folder")
@@ -33,6 +35,7 @@ class RawData:
         groups: slide or case of each region, for ``rois``.
         sections: entries per section, for the other layouts.
         skipped: a message for each thing that cannot be used.
+        more: what a layout of one's own says of the files, which it may have from elsewhere, as a digest by its name.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class RawData:
     groups: dict[str, str] = field(default_factory=dict)
     sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    more: dict[str, str] = field(default_factory=dict)
 
     def images(self, target: Path) -> list[Path]:
         """Images whose size of a pixel is that of the dataset; those of the other layouts may be relative to ``target``."""
@@ -66,7 +70,7 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
     said = "white_background" in dataset
     if layout == "rois":
         facts = DatasetFacts.from_dict(dataset, "dataset")
-        pairs, skipped = find_rois(source, settings["image_folder"], settings["mask_folder"])
+        pairs, skipped = find_rois(source, settings["image_folder"], settings["mask_folder"], [target])
         files = _named([path for pair in pairs.values() for path in pair], base)
         images = {stem: image for stem, (image, _) in pairs.items()}
         groups = groups_of_rois(images, source, compiled(settings["group"]))
@@ -76,17 +80,28 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
     facts, sections, skipped = collect(layout, source, target, dataset, table, fraction, seed, group)
     paths = [target / e[key] for entries in sections.values() for e in entries for key in ("image", "mask") if e.get(key)]
     files = _named(paths, base)
-    table = Path(table or base / "labels.csv")
     listed = source if source.is_file() else source / "datalist.json"
-    if layout == "patches" and table.is_file():
-        files[table.name] = table
+    files.update(given_files(settings))
+    more = {}
+    if layout == "patches" and not table and (base / "labels.csv").is_file():
+        files["labels.csv"] = base / "labels.csv"
     elif layout == "datalist":
-        said = said or "white_background" in load_datalist(listed)
+        said = said or load_datalist(listed).get("white_background") is not None
         if not Path(os.path.realpath(listed)).is_relative_to(os.path.realpath(target)):  # else it is what is made
             files[listed.name] = listed
-    elif (own := layout_file(layout)) is not None:
-        files[own.name] = own
-    return RawData(files, facts, said or facts.white_background, sections=sections, skipped=skipped)
+    elif layout_file(layout) is not None:
+        found = [{**e, "image": None, "mask": None} for name in sections for e in sections[name]]
+        more["what the layout says of them"] = hashlib.sha256(
+            json.dumps([facts.to_dict(), found], default=str).encode()
+        ).hexdigest()
+    return RawData(files, facts, said or facts.white_background, sections=sections, skipped=skipped, more=more)
+
+
+def given_files(settings: Mapping[str, Any]) -> dict[str, Path]:
+    """Files beside the source that decide on the result, by their names: a table of labels, a layout of one's own."""
+    table, own = settings["labels"], layout_file(settings["layout"])
+    paths = [Path(table)] if settings["layout"] == "patches" and table else [] if own is None else [own]
+    return {path.name: path for path in paths if path.is_file()}
 
 
 def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,16 +9,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.images import suffix
-from .listing import listed
+from .folders import without_made
+from .listing import by_stem, listed
 
 __all__ = ["cut", "find_rois", "image_level_label", "pad_to", "rescale", "split_groups", "split_rois"]
 
 
 def find_rois(
-    source: str | Path, image_folder: str = "images", mask_folder: str = "masks"
+    source: str | Path, image_folder: str = "images", mask_folder: str = "masks", leave_out: Sequence[Path] = ()
 ) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Pair images with masks of the same stem.
+    """Pair images with masks of the same stem; they may lie in subfolders, which are a part of it.
+
+    Args:
+        source: folder of both.
+        image_folder: name of the images' folder.
+        mask_folder: name of the masks' folder.
+        leave_out: folders that are not searched.
 
     Returns:
         ``{stem: (image, mask)}``, sorted, and a message for each file that could not be looked at.
@@ -33,12 +39,8 @@ def find_rois(
         path = Path(source) / folder
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no such folder; expected {image_folder}/ and {mask_folder}/ in {source}")
-        found, unseen = listed(path)
-        files[folder] = {}
-        for file in found:
-            other = files[folder].setdefault(file.name[: -len(suffix(file))], file)
-            if other != file:
-                raise ValueError(f"{path}: found {other.name} and {file.name}, expected one file of a name")
+        found, unseen = listed(path, True, leave_out)
+        files[folder] = by_stem(without_made(found, path), path)
         faults += unseen
     images, masks = files[image_folder], files[mask_folder]
     alone = sorted(set(images) ^ set(masks))

@@ -230,4 +230,5 @@ def _patch(entry: Mapping[str, Any], masks: Sequence[str]) -> dict[str, Any]:
 
 
 def _group(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("group") or entry["name"])
+    group = entry.get("group")
+    return str(entry["name"] if group in (None, "") else group)  # 0 is a group

@@ -127,7 +127,7 @@ def _windows(path: Path, data: bytes) -> str:
 
 def _delimiter(text: str, key: str) -> tuple[str, int]:
     """Delimiter of the cells, and how many lines at the start are none of the table."""
-    first = text.lstrip("\r\n").split("\n", 1)[0].strip().strip('"')
+    first = next(iter(text.lstrip("\r\n").splitlines()), "").strip().strip('"')
     said = re.fullmatch(r"sep=(.)", first, flags=re.I)
     if said or first.lower() == "sep=":  # a tab is stripped
         blank = len(text) - len(text.lstrip("\r\n"))
