@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +22,15 @@ _SETTLED_NS = 2_000_000_000
 
 
 class FileStates:
-    """SHA-256 of files, kept in an index by their size and time of modification.
+    """SHA-256 of files, kept in an index by their size, time of modification and time of change.
+
+    The last tells of changes that leave the others as they were, as unpacking an archive of normalised times does.
 
     The index only saves time: without it, or with a damaged one, files are read again, to the same digest. Times themselves
     are not part of a digest, nor are folders, so that a copy of the files has the digest of the originals.
 
     Args:
-        index: JSON file ``{path: [bytes, ns, sha256]}``; ``None``: nothing is kept.
+        index: JSON file ``{path: [bytes, ns, ns, sha256]}``; ``None``: nothing is kept.
     """
 
     def __init__(self, index: str | Path | None = None) -> None:
@@ -58,7 +61,7 @@ class FileStates:
         with ThreadPoolExecutor(4) as pool:  # hashing leaves the interpreter to others
             bar = tqdm(changed, desc="read files", disable=not progress or len(changed) < 100, leave=False)
             found = dict(zip(bar, pool.map(self._read_file, changed), strict=True))
-        listed = [found.get(p) or (self._known[str(p.absolute())][2] if p.is_file() else "absent") for p in paths]
+        listed = [found.get(p) or (self._known[str(p.absolute())][-1] if p.is_file() else "absent") for p in paths]
         return listed, len(changed)
 
     def save(self, index: str | Path | None = None) -> None:
@@ -68,14 +71,13 @@ class FileStates:
             write_json(index, self._known)
 
     def _is_known(self, path: Path) -> bool:
-        stat = path.stat()
-        return self._known.get(str(path.absolute()), [None])[:2] == [stat.st_size, stat.st_mtime_ns]
+        return self._known.get(str(path.absolute()), [None])[:-1] == _stamp(path.stat())
 
     def _read_file(self, path: Path) -> str:
         stat = path.stat()
         content = file_sha256(path)
         if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-            self._known[str(path.absolute())] = [stat.st_size, stat.st_mtime_ns, content]
+            self._known[str(path.absolute())] = [*_stamp(stat), content]
         return content
 
     def _read(self) -> dict[str, list]:
@@ -84,4 +86,8 @@ class FileStates:
         except (OSError, ValueError, RecursionError):
             return {}
         entries = content.items() if isinstance(content, dict) else ()
-        return {k: v for k, v in entries if isinstance(v, list) and len(v) == 3 and isinstance(v[2], str)}
+        return {k: v for k, v in entries if isinstance(v, list) and len(v) == 4 and isinstance(v[-1], str)}
+
+
+def _stamp(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]

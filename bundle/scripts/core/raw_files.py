@@ -18,7 +18,7 @@ import numpy as np
 
 from .image_header import DEFLATE_RATIO, ImageHeader, Refused, check_data_size, colour_channels
 
-__all__ = ["RawData", "metaimage_header", "nrrd_header", "raw_samples"]
+__all__ = ["RawData", "data_file", "metaimage_header", "nrrd_header", "raw_samples"]
 
 _LONGEST_HEADER = 2**16
 _META_TYPES = {
@@ -133,6 +133,17 @@ def nrrd_header(path: Path) -> ImageHeader:
     if kinds and kinds[0] in _NRRD_COLOURS:  # other kinds, and no kind, are places
         channels, sizes = sizes[0], sizes[1:]
     return _header("NRRD", data, offset, coding, dtype, channels, sizes, int(fields.get("byteskip", 0)))
+
+
+def data_file(path: str | Path) -> Path | None:
+    """The file beside a header that holds its pixels; ``None`` for any other image, and for a header that is refused."""
+    path = Path(path)
+    read = {".mha": metaimage_header, ".mhd": metaimage_header, ".nrrd": nrrd_header}.get(path.suffix.lower())
+    try:
+        file = read(path).detail.file if read else path
+    except (OSError, ValueError, KeyError, OverflowError):
+        return None
+    return None if file == path else file
 
 
 def raw_samples(header: ImageHeader) -> np.ndarray:

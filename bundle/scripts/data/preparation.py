@@ -15,6 +15,7 @@ from ..core.facts import DATALIST_NAME
 from ..core.file_states import FileStates
 from ..core.images import IMAGE_SUFFIXES, suffix
 from ..core.ranges import shown
+from ..core.raw_files import data_file
 from .convert import CONVERTED
 from .staging import recover
 
@@ -42,7 +43,8 @@ class SourceState:
         self.states = FileStates(index)
         paths = dict(files)
         for name, path in files.items():
-            paths.update({f"{name} {data.name}": data for data in _data_files(path)})
+            if pixels := data_file(path):
+                paths[f"{name} {pixels.name}"] = pixels
         contents, self.read = self.states.contents(list(paths.values()), progress)
         self.files = dict(sorted(zip(paths, contents, strict=True)))
 
@@ -201,13 +203,6 @@ def _other_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         if text:
             found.append(f"{word}: {', '.join(text)}")
     return found or ["files of the source"]
-
-
-def _data_files(path: Path) -> list[Path]:
-    """Files that hold the pixels of an image whose own file may be a header alone."""
-    if suffix(path) not in (".mhd", ".nrrd"):
-        return []
-    return [p for p in map(path.with_suffix, (".raw", ".zraw", ".raw.gz", ".gz", ".img", ".dat")) if p.is_file()]
 
 
 def _read(path: Path) -> dict[str, Any] | None:
