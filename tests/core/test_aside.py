@@ -19,7 +19,7 @@ def _content(folder):
 
 def test_a_file_and_what_belongs_to_it_get_another_name_of_its_content(tmp_path, pair):
     assert put_aside(pair[0], [pair[1], tmp_path / "absent.json"]) == tmp_path / "model.d68732da.pt"
-    assert _content(tmp_path) == [("model.d68732da.json", "model.json"), ("model.15e85abb.pt", "model.pt")]
+    assert _content(tmp_path) == [("model.d68732da.json", "model.json"), ("model.d68732da.pt", "model.pt")]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -39,4 +39,4 @@ def test_killed_meanwhile_weights_are_never_without_their_description(tmp_path, 
     monkeypatch.undo()
     if not after:
         put_aside(pair[0], [pair[1]])
-        assert _content(tmp_path) == [("model.d68732da.json", "model.json"), ("model.15e85abb.pt", "model.pt")]
+        assert _content(tmp_path) == [("model.d68732da.json", "model.json"), ("model.d68732da.pt", "model.pt")]
