@@ -150,6 +150,17 @@ def test_nor_does_another_run_in_a_folder_of_weights_inside_this_one(tmp_path, h
         _stage(tmp_path, writes=[str(tmp_path / "out/models")]).start()
 
 
+def test_what_ones_own_files_import_beside_them_counts(tmp_path):
+    (tmp_path / "mine.py").write_text("from helper import f\n")
+    prints = []
+    for text in ("f = 1", "f = 2", "f = 1"):
+        (tmp_path / "helper.py").write_text(text)
+        stage = _stage(tmp_path, config={"own": str(tmp_path / "mine.py")})
+        stage.finished()
+        prints.append(stage.fingerprint)
+    assert prints[0] == prints[2] != prints[1]
+
+
 @pytest.mark.parametrize("seconds", [None, "x", [1]])
 def test_a_record_of_odd_content_stops_nothing(tmp_path, seconds):
     first = _stage(tmp_path).start()

@@ -20,6 +20,7 @@ from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.environment import environment
 from ..core.file_states import FileStates
 from ..core.log import LOG, logged_to
+from ..core.own import own_sources
 from ..core.settings import plain, running_config, scalars
 from ..core.stopping import working
 from ..core.threads import set_threads
@@ -85,8 +86,8 @@ class Stage:
         self.seed = int(seed)
         self.key = str(key)
         self.config = plain(config if config is not None else running_config())
-        own = self.config.get("own") or []  # what is in one's own files decides, not where they are
-        self.inputs = [Path(p) for p in (*inputs, *([own] if isinstance(own, str) else own))]
+        # what is in one's own files decides, not where they are
+        self.inputs = [Path(p) for p in (*inputs, *own_sources(self.config.get("own")))]
         self.reads = reads
         self.weights = [Path(p) for p in weights]
         self.outputs = [Path(p) for p in outputs]
