@@ -64,6 +64,16 @@ def test_a_file_written_just_now_is_not_trusted_by_its_time(files, tmp_path, mon
     assert FileStates(tmp_path / "index.json").digest(files[:1]) != first and len(names) == 2
 
 
+def test_other_content_of_the_same_size_and_time_is_seen_long_after_too(files, tmp_path):
+    """As when masks of uncompressed pixels are unpacked anew from an archive whose times are all the same."""
+    before = FileStates(tmp_path / "index.json").digest(files)
+    stamp = files[1].stat()
+    files[1].write_text("z.png")
+    os.utime(files[1], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert files[1].stat().st_size == stamp.st_size and files[1].stat().st_mtime_ns == stamp.st_mtime_ns
+    assert FileStates(tmp_path / "index.json").digest(files) != before
+
+
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', "[" * 100_000])
 def test_a_damaged_index_costs_time_and_nothing_else(files, tmp_path, content):
     expected = FileStates().digest(files)

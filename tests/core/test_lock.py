@@ -92,3 +92,13 @@ def test_it_is_released_when_the_work_fails(tmp_path):
     with pytest.raises(KeyError), locked(tmp_path / ".lock", "train"):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_two_names_is_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with locked(tmp_path / "link" / ".lock", "train"):
+        with locked(tmp_path / "real" / ".lock", "evaluate"):
+            pass
+        assert (tmp_path / "real" / ".lock").exists()
+    assert list((tmp_path / "real").iterdir()) == []

@@ -96,3 +96,10 @@ open(sys.argv[2], "w").close()
     os.close(read), os.close(write)
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "") and (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_log_says_nothing_of_its_own(capfd):
+    with logged_to("/dev/full"):
+        logging.getLogger("scripts.run").warning("no mask")
+    assert "Logging error" not in capfd.readouterr().err

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from scripts.core.own import load_own
+from scripts.core.own import load_own, own_sources
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +41,24 @@ def test_faults(tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match=r"cannot be imported: ModuleNotFoundError: .*nothing_of_that_name"):
             load_own([str(broken)])
+
+
+def test_files_beside_ones_own_that_these_import_belong_to_them(tmp_path):
+    texts = {
+        "mine.py": "import torch, shapes.round\nfrom .blocks import Block\n",
+        "other.py": "def f():\n    from . import late\n",
+        "blocks.py": "import base as b, mine\n",
+        "base.py": "not Python",
+        "late.py": "import os",
+        "shapes/__init__.py": "",
+        "shapes/round.py": "import base",
+        "unused.py": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = own_sources([str(tmp_path / "other.py"), str(tmp_path / "mine.py")])
+    names = ["other.py", "mine.py", "base.py", "blocks.py", "late.py", "shapes/__init__.py", "shapes/round.py"]
+    assert found == [tmp_path / name for name in names]
+    assert own_sources(str(tmp_path / "late.py")) == [tmp_path / "late.py"]
+    assert own_sources(str(tmp_path / "absent.py")) == [tmp_path / "absent.py"] and own_sources(None) == []

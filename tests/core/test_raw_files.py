@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_images import GREY
 from scripts.core.images import image_mode, image_size, read_image, read_mask
+from scripts.core.raw_files import data_file
 
 MHD = "NDims = 2\nDimSize = 7 5\nElementType = MET_UCHAR\n{more}ElementDataFile = {data}\n"
 NRRD = "NRRD0004\ntype: uchar\ndimension: 2\nsizes: 7 5\nencoding: raw\n{more}data file: {data}\n\n"
@@ -134,3 +135,17 @@ def test_a_data_file_whose_name_is_no_text(tmp_path):
     (tmp_path / os.fsdecode(b"\xe4.raw")).write_bytes(GREY.tobytes())
     (tmp_path / "x.mhd").write_bytes(MHD.format(data="DATA", more="").encode().replace(b"DATA", b"\xe4.raw"))
     np.testing.assert_array_equal(read_mask(tmp_path / "x.mhd"), GREY)
+
+
+@pytest.mark.parametrize(("name", "text"), [("x.mhd", MHD), ("x.mha", MHD), ("X.NRRD", NRRD)])
+def test_the_file_that_holds_the_pixels_is_known_whatever_its_name(tmp_path, name, text):
+    (tmp_path / "pixels.bin").write_bytes(GREY.tobytes())
+    (tmp_path / name).write_text(text.format(data="pixels.bin", more=""))
+    assert data_file(tmp_path / name) == tmp_path / "pixels.bin"
+    (tmp_path / name).write_text(text.format(data="../pixels.bin", more=""))
+    assert data_file(tmp_path / name) is None
+
+
+def test_an_image_that_is_one_file_has_no_other(tmp_path):
+    itk.imwrite(itk.image_from_array(GREY), str(tmp_path / "x.mha"))
+    assert data_file(tmp_path / "x.mha") is None and data_file(tmp_path / "x.png") is None

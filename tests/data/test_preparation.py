@@ -141,6 +141,18 @@ def test_images_that_a_datalist_names_count_and_so_does_the_datalist(tmp_path):
         _prepare(source, tmp_path / "set", **settings)
 
 
+def test_pixels_that_lie_beside_a_header_count(tmp_path):
+    write_image(tmp_path / "raw/p.png", _noise(0))
+    header = "NDims = 2\nDimSize = 32 32\nElementType = MET_UCHAR\nElementNumberOfChannels = 3\nElementDataFile = p.pixels\n"
+    (tmp_path / "raw/q.mhd").write_text(header)
+    (tmp_path / "raw/p.pixels").write_bytes(bytes(3 * 32 * 32))
+    (tmp_path / "raw/labels.csv").write_text("image,a,b\np.png,0,1\nq.mhd,1,0\n")
+    _prepare(tmp_path / "raw", tmp_path / "set")
+    _keep_stamp(tmp_path / "raw/p.pixels", lambda p: p.write_bytes(bytes([1]) * (3 * 32 * 32)))
+    with pytest.raises(FileExistsError, match=r"changed: 1 (image|file)"):
+        _prepare(tmp_path / "raw", tmp_path / "set")
+
+
 def test_the_file_of_a_layout_of_ones_own_counts(patches, tmp_path, monkeypatch):
     monkeypatch.setattr("scripts.data.layouts._OWN", dict(_OWN))
     monkeypatch.setattr("scripts.data.raw.layout_file", lambda name: tmp_path / "mine.py")

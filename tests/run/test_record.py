@@ -133,6 +133,10 @@ CHANGES = {
     "classifier of another run": (_other_classifier, {CLASSIFIER, MASKS, EVALUATE}),
     "damaged segmenter": (lambda f: _repaint(f / "models/model.pt"), {TRAIN, EVALUATE}),
     "segmenter removed": (lambda f: (f / "models/model.pt").unlink(), {TRAIN, EVALUATE}),
+    "pseudo masks scored otherwise": (
+        lambda f: _edit(f / "out/pseudo_masks/summary.json", lambda d: d.update(scores={})), {EVALUATE},
+    ),
+    "pseudo masks' mark no text": (lambda f: (f / "out/pseudo_masks/fingerprint.txt").write_bytes(b"\xff/../x"), {MASKS}),
     "report removed": (lambda f: (f / "out/evaluate/report.html").unlink(), {EVALUATE}),
     "record damaged": (lambda f: (f / "out/train/stage.json").write_text("{"), {TRAIN}),
 }  # fmt: skip
@@ -240,3 +244,13 @@ def test_more_epochs_go_on_and_fewer_start_anew(copied):
     (kept,) = (copied / "out/train").glob("last.????????.pt")
     assert torch.load(kept, weights_only=True)["epoch"] == before["epoch"] == 2
     assert torch.load(copied / "out/train/last.pt", weights_only=True)["epoch"] == 1
+
+
+def test_pixels_beside_a_header_count_as_its_own(tmp_path):
+    header = "NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = x.pixels\n"
+    (tmp_path / "x.mhd").write_text(header)
+    found = set()
+    for value in range(3):
+        (tmp_path / "x.pixels").write_bytes(bytes([value] * 4))
+        found.add(record_module.parts({}, [], [{"mask": str(tmp_path / "x.mhd")}])["data"])
+    assert len(found) == 3

@@ -18,7 +18,7 @@ import yaml
 from monai.bundle import ConfigWorkflow
 from scripts.core import stopping
 from scripts.core.atomic import atomic_path, discard_unfinished
-from scripts.core.environment import environment
+from scripts.core.environment import bundle_version, environment
 from scripts.run.holding import hold
 from scripts.run.pipeline import run_pipeline
 from scripts.run.stage import Stage
@@ -132,9 +132,47 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path, holder, place):
     process.wait()
     stage = _stage(tmp_path, **settings).start()
     assert json.loads((tmp_path / "out/.lock").read_text())["work"] == "stage s"
-    assert (tmp_path / "models/.lock").exists() and not (tmp_path / "out/pseudo_masks/.lock").exists()
+    assert (tmp_path / "models/.lock").exists() and (tmp_path / "out/pseudo_masks/.lock").exists()
     stage.finish()
     assert not list(tmp_path.rglob(".lock"))
+
+
+def test_nor_does_another_run_in_a_folder_of_weights_inside_this_one(tmp_path, holder):
+    """A run holds its weights by themselves, as another may write them without working in the run's folder."""
+    stage = _stage(tmp_path, writes=[str(tmp_path / "out/models")]).start()
+    process = subprocess.run(
+        [sys.executable, "-c", HOLD, str(tmp_path / "out/models/.lock")], capture_output=True, text=True, input="\n"
+    )
+    assert "in use by stage s" in process.stderr
+    stage.finish()
+    holder(tmp_path / "out/models/.lock")
+    with pytest.raises(BlockingIOError, match="models: in use by train"):
+        _stage(tmp_path, writes=[str(tmp_path / "out/models")]).start()
+
+
+def test_what_ones_own_files_import_beside_them_counts(tmp_path):
+    (tmp_path / "mine.py").write_text("from helper import f\n")
+    prints = []
+    for text in ("f = 1", "f = 2", "f = 1"):
+        (tmp_path / "helper.py").write_text(text)
+        stage = _stage(tmp_path, config={"own": str(tmp_path / "mine.py")})
+        stage.finished()
+        prints.append(stage.fingerprint)
+    assert prints[0] == prints[2] != prints[1]
+
+
+@pytest.mark.parametrize("seconds", [None, "x", [1]])
+def test_a_record_of_odd_content_stops_nothing(tmp_path, seconds):
+    first = _stage(tmp_path).start()
+    first.finish()
+    path = tmp_path / "out/s/stage.json"
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "seconds": seconds, "carried": {"version": bundle_version()}})
+    )
+    stage = _stage(tmp_path)
+    assert stage.finished() and stage.start().resumes
+    stage.finish()
+    assert json.loads(path.read_text())["seconds"] < 60
 
 
 def test_a_stage_that_fails_gives_its_folder_back(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,16 +17,20 @@ def put_aside(path: str | Path, companions: Sequence[str | Path] = ()) -> Path:
 
     Args:
         path: file that is there.
-        companions: files beside it that belong to it, renamed alike where they are there.
+        companions: files beside it that belong to it, renamed alike where they are there. Killed meanwhile, they have both
+            names, so that no file is ever without its own.
 
     Returns:
         Its new path.
     """
     path = Path(path)
     digits = file_sha256(path)[:8]
-    for file in [*map(Path, companions), path]:
-        if file.is_file():
-            os.replace(file, _aside(file, digits))
+    there = [file for file in map(Path, companions) if file.is_file()]
+    for file in there:
+        shutil.copy2(file, _aside(file, digits))
+    os.replace(path, _aside(path, digits))
+    for file in there:
+        file.unlink()
     return _aside(path, digits)
 
 

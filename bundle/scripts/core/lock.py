@@ -56,7 +56,7 @@ def locked(path: str | Path, work: str) -> Iterator[None]:
         BlockingIOError: another process holds the lock; the message names it.
         PermissionError: the file cannot be written.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))  # a folder may have several names
     if path not in _held:
         handle = _acquire(path, work)
         if handle is not None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -44,7 +44,7 @@ def logged_to(path: str | Path, everything: bool = True) -> Iterator[None]:
         everything: what libraries say too; else what the console shows.
     """
     path = Path(path)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.setLevel(logging.INFO)
     if not everything:
@@ -56,7 +56,8 @@ def logged_to(path: str | Path, everything: bool = True) -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
         if path in _logs:
             _logs.remove(path)
 
@@ -84,6 +85,14 @@ def _pass_on() -> None:
         if isinstance(logger, logging.Logger) and _is_library(name):
             logger.handlers.clear()
             logger.propagate = True
+
+
+class _LogFile(logging.FileHandler):
+    """What cannot be written, as on a full disk, is left out: the work itself says what is wrong, or needs no log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 class _Console(logging.StreamHandler):

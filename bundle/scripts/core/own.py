@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from .kinds import SETTINGS
 
-__all__ = ["load_own"]
+__all__ = ["load_own", "own_sources"]
 
 
 def load_own(files: str | Sequence[str] | None) -> list[str]:
@@ -42,6 +43,42 @@ def load_own(files: str | Sequence[str] | None) -> list[str]:
         _load(path.resolve())
         names.append(path.stem)
     return names
+
+
+def own_sources(files: str | Sequence[str] | None) -> list[Path]:
+    """Python files that a person names, and those beside them that they import, and these in turn: what is in all of them
+    decides what is computed.
+
+    Args:
+        files: paths; ``None``: nothing.
+
+    Returns:
+        The files named, in their order, then the others by name.
+    """
+    named = [Path(p) for p in ([files] if isinstance(files, str) else files or [])]
+    found: set[Path] = set()
+    todo = list(named)
+    while todo:
+        path = todo.pop()
+        for name in _imports(path):
+            module, package = path.parent / f"{name}.py", path.parent / name
+            beside = [module] if module.is_file() else sorted(package.rglob("*.py"))
+            todo += [p for p in beside if p not in found]
+            found.update(beside)
+    return [*named, *sorted(found - set(named))]
+
+
+def _imports(path: Path) -> set[str]:
+    """First parts of the names of modules that a Python file imports, wherever in it; none of one that cannot be read."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return set()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            names += [node.module] if node.module else [alias.name for alias in node.names]
+    return {name.split(".")[0] for name in names}
 
 
 def _load(path: Path) -> None:

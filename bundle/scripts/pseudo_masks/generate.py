@@ -23,7 +23,7 @@ from .batches import alike_batches, decoded, several_classes
 from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
 from .context import windows
 from .masker import PseudoMasker
-from .summary import MARK, SUMMARY, summarise_pseudo_masks
+from .summary import MARK, SUMMARY, read_mark, summarise_pseudo_masks
 
 __all__ = ["generate_pseudo_masks"]
 
@@ -162,11 +162,13 @@ def _done(batch: Sequence[Mapping[str, Any]], folder: Path, layers: Sequence[str
 def _put_aside_if_other(folder: Path, layers: Sequence[str], fingerprint: str) -> None:
     """Move pseudo masks of another fingerprint to a folder beside, which is named after it; they may have been corrected."""
     record = folder / MARK
-    before = record.read_text(encoding="utf-8").strip() if record.is_file() else ""
+    before = read_mark(folder)
     if before == fingerprint:
         return
     # with a record the folder is ours, and so are layers that the new masks do not have; the record goes last
-    ours = [p for p in folder.iterdir() if p.is_dir()] if before else [folder / name for name in (*layers, VALIDATION)]
+    ours = [folder / name for name in (*layers, VALIDATION)]
+    if record.is_file():
+        ours = [p for p in folder.iterdir() if p.is_dir()]
     found = [path for path in (*ours, folder / SUMMARY, record) if path.exists()]
     if found:
         name = f"{folder.name}.{before[:8] or 'other'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..core.metrics import ConfusionMatrix
 from ..core.names import VALIDATION, pseudo_mask_paths
 from ..core.progress import track
 
-__all__ = ["MARK", "SUMMARY", "pseudo_mask_files", "summarise_pseudo_masks"]
+__all__ = ["MARK", "SUMMARY", "pseudo_mask_files", "read_mark", "summarise_pseudo_masks"]
 
 #: Files of a folder of pseudo masks: the summary, and the fingerprint of the stage that made them.
 SUMMARY, MARK = "summary.json", "fingerprint.txt"
@@ -64,6 +65,13 @@ def summarise_pseudo_masks(
         "agreement": {f"{layers[a]}/{layers[b]}": same / max(1, n) for (a, b), (same, n) in agreement.items()},
         "scores": {k: m.scores(facts.classes) for k, m in matrices.items()} if scored else {},
     }
+
+
+def read_mark(folder: str | Path) -> str:
+    """Fingerprint of the stage that made a folder of pseudo masks; empty where there is none, or none that can be one."""
+    mark = Path(folder) / MARK
+    found = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else ""
+    return found if re.fullmatch(r"\w+", found, re.ASCII) else ""
 
 
 def pseudo_mask_files(

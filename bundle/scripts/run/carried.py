@@ -46,7 +46,8 @@ def carried(record: Mapping[str, Any], config: Mapping[str, Any], now: Parts) ->
         now: see :func:`~.record.parts`.
     """
     noted = record.get("carried")
-    if not isinstance(noted, dict) or noted.get("version") != now["version"]:
+    whole = isinstance(noted, dict) and all(isinstance(noted.get(k), dict) for k in ("settings", "files"))
+    if not whole or noted.get("version") != now["version"]:
         return None
     before, today = noted["settings"], _settings(config)
     if any(before[key] != today[key] for key in before.keys() & today.keys()):

@@ -17,7 +17,7 @@ LOCK = ".lock"
 
 @contextmanager
 def holding(output_dir: str | Path, work: str, others: Sequence[str | Path] = ()) -> Iterator[None]:
-    """Lock the folder of a run, and other folders that are written to, where they lie outside it.
+    """Lock the folder of a run, and the other folders that are written to: those of one run may lie in that of another.
 
     Args:
         output_dir: folder of the run.
@@ -28,10 +28,8 @@ def holding(output_dir: str | Path, work: str, others: Sequence[str | Path] = ()
         BlockingIOError: another process holds one of them; the message names it.
         PermissionError: a folder cannot be written.
     """
-    output = Path(output_dir).absolute()
-    folders = dict.fromkeys([output, *(f for f in map(Path.absolute, map(Path, others)) if not f.is_relative_to(output))])
     with ExitStack() as stack:
-        for folder in folders:
+        for folder in map(Path, dict.fromkeys([str(output_dir), *map(str, others)])):
             stack.enter_context(locked(folder / LOCK, work))
         yield
 

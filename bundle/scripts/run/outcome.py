@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.aside import put_aside
 from ..core.digest import file_sha256
-from ..pseudo_masks.summary import MARK
+from ..pseudo_masks.summary import MARK, read_mark
 from ..weights.description import description_path
 
 __all__ = ["is_whole", "put_states_aside", "put_weights_aside"]
@@ -34,7 +34,7 @@ def is_whole(weights: Sequence[Path], outputs: Sequence[Path], fingerprint: str)
 
 def _is_own(output: Path, fingerprint: str) -> bool:
     """Whether a file is there, and the mark of a folder of pseudo masks is that of the stage."""
-    return output.is_file() and (output.name != MARK or output.read_text(encoding="utf-8").strip() == fingerprint)
+    return output.is_file() and (output.name != MARK or read_mark(output.parent) == fingerprint)
 
 
 def put_states_aside(folder: Path) -> None:

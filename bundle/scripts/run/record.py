@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.environment import bundle_version
 from ..core.file_states import FileStates
+from ..core.raw_files import data_file
 
 __all__ = ["RECORD", "Parts", "fingerprint", "length", "parts", "read_record", "reason"]
 
@@ -26,8 +27,8 @@ _WHERE = {
 }  # fmt: skip
 # of a training: another number of epochs is the same training, longer or shorter
 _LENGTH = "max_epochs"
-# what an entry of a datalist has files under
-_FILES = ("image", "mask", "label")
+# what an entry of a datalist has files under; and other files, which may be absent
+_FILES = ("image", "mask", "label", "file")
 
 
 def parts(
@@ -44,7 +45,7 @@ def parts(
         config: its configuration.
         inputs: files whose content counts.
         reads: entries of a datalist, in any nest of mappings and lists: their values count, and instead of paths under
-            ``image``, ``mask`` and ``label`` the content of the files.
+            ``image``, ``mask``, ``label`` and ``file`` the content of the files.
         key: further values.
         states: states of files that are known already.
         progress: whether to show a progress bar.
@@ -135,6 +136,8 @@ def _paths(value: Any) -> Iterator[Path]:
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(item, (str, Path)):
             yield Path(item)
+            if pixels := data_file(item):  # it is a header alone
+                yield pixels
 
 
 def _digest(value: Any) -> str:

@@ -20,6 +20,7 @@ from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.environment import environment
 from ..core.file_states import FileStates
 from ..core.log import LOG, logged_to
+from ..core.own import own_sources
 from ..core.settings import plain, running_config, scalars
 from ..core.stopping import working
 from ..core.threads import set_threads
@@ -51,7 +52,8 @@ class Stage:
         output_dir: folder of the whole run.
         seed: seed of every random number generator.
         inputs: files whose content the stage depends on; absent ones are refused when it starts.
-        reads: entries of a datalist that it depends on, in any nest: their values, the content of images and masks.
+        reads: entries of a datalist that it depends on, in any nest: their values, the content of images and masks; and
+            other files, which may be absent, as ``{"file": paths}``.
         weights: files of weights that it writes, described as made by it (see :meth:`made`).
         outputs: further files without which it is not finished.
         writes: folders that it writes to beside its own.
@@ -84,8 +86,8 @@ class Stage:
         self.seed = int(seed)
         self.key = str(key)
         self.config = plain(config if config is not None else running_config())
-        own = self.config.get("own") or []  # what is in one's own files decides, not where they are
-        self.inputs = [Path(p) for p in (*inputs, *([own] if isinstance(own, str) else own))]
+        # what is in one's own files decides, not where they are
+        self.inputs = [Path(p) for p in (*inputs, *own_sources(self.config.get("own")))]
         self.reads = reads
         self.weights = [Path(p) for p in weights]
         self.outputs = [Path(p) for p in outputs]
@@ -188,7 +190,8 @@ class Stage:
             put_states_aside(self.folder)
         put_weights_aside(self.weights, self.fingerprint, record, self.resumes)
         self._started = time.monotonic()
-        self._seconds_before = float(record.get("seconds", 0.0)) if self.resumes else 0.0
+        seconds = record.get("seconds")
+        self._seconds_before = float(seconds) if self.resumes and isinstance(seconds, (int, float)) else 0.0
         self._record("running", self.tracker.open(record.get("run_id") if self.resumes else None, self.resumes))
         write_text(self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         details = environment(self.seed)
