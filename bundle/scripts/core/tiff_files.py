@@ -215,7 +215,7 @@ def _check_inflated(page: tifffile.TiffPage) -> None:
         Refused: damaged, or more.
     """
     file = page.parent.filehandle
-    most = page.tilewidth * page.tilelength if page.is_tiled else page.imagewidth * page.rowsperstrip
+    most = page.tilewidth * page.tilelength if page.is_tiled else page.imagewidth * min(page.rowsperstrip, page.imagelength)
     most *= page.samplesperpixel * page.dtype.itemsize
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         file.seek(offset)
