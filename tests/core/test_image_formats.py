@@ -162,6 +162,13 @@ def test_a_strip_of_no_stated_length_is_unpacked_no_further_than_the_picture(tmp
             read_image(path)
 
 
+@pytest.mark.parametrize("codec", ["tiff_adobe_deflate", "tiff_lzw"])
+def test_the_predictor_of_floating_point_numbers(tmp_path, codec):
+    mask = (GREY & 3).astype(np.float32)
+    Image.fromarray(mask).save(tmp_path / "x.tif", compression=codec, tiffinfo={317: 3})
+    assert np.array_equal(read_mask(tmp_path / "x.tif"), mask)
+
+
 def test_more_bytes_than_pixels_and_types_allow_are_refused_before_decoding(tmp_path):
     nifti(RGB.astype(np.float64)[:, :, None, None, :])(tmp_path / "x.nii")
     with pytest.raises(
