@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import itk
 import nibabel
@@ -11,6 +12,7 @@ from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.geometry import Geometry, as_mpp, read_geometry, shown_mpp
 from scripts.core.image_writers import write_image, write_mask
+from scripts.core.images import read_mask
 
 FACTS = DatasetFacts(classes=("a", "b", "c"))
 SHAPE = (7, 11)  # H, W
@@ -167,6 +169,25 @@ def test_a_label_map_lies_on_its_image(tmp_path, case, kind):
         one, other = nibabel.load(tmp_path / name), nibabel.load(label_map)
         np.testing.assert_allclose(other.affine, one.affine)
         assert other.header.get_xyzt_units() == one.header.get_xyzt_units() and other.get_data_dtype() == np.uint8
+
+
+def test_the_label_map_of_colours_in_a_further_dimension_is_one_value_to_others(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((*SHAPE[::-1], 1, 1, 3), np.uint8), np.diag([-0.0005, -0.0005, 1, 1]))
+    image.header.set_intent("vector")
+    nibabel.save(image, tmp_path / "x.nii")
+    write_mask(tmp_path / "m.nii", np.ones(SHAPE), FACTS, geometry=read_geometry(tmp_path / "x.nii"))
+    assert nibabel.load(tmp_path / "m.nii").header.get_intent()[0] == "none"
+    found = itk.array_from_image(itk.imread(str(tmp_path / "m.nii")))
+    assert found.dtype == np.uint8 and np.array_equal(found, np.ones((1, *SHAPE)))
+
+
+@pytest.mark.parametrize("kind", ["png", "nii.gz", "nii", "nrrd", "mha"])
+def test_a_folder_whose_name_is_no_text_takes_label_maps_in_every_format(tmp_path, kind):
+    path = tmp_path / os.fsdecode(b"out\xe9") / f"m.{kind}"
+    write_mask(path, np.ones(SHAPE), FACTS, geometry=Geometry((0.25, 0.5)))
+    assert np.array_equal(read_mask(path), np.ones(SHAPE)) and not path.is_symlink()
+    assert read_geometry(path).mpp == pytest.approx((0.25, 0.5), rel=1e-5)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("mpp", [None, (0.25, 0.5)])

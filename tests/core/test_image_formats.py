@@ -147,6 +147,28 @@ def test_a_tiff_that_claims_more_than_it_holds_is_refused_at_once(tmp_path, name
         read_image(tmp_path / name)
 
 
+@pytest.mark.parametrize(("rows", "fits"), [(5, True), (2, False)])
+def test_a_strip_of_no_stated_length_is_unpacked_no_further_than_the_picture(tmp_path, rows, fits):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, RGB, photometric="rgb", compression="zlib", rowsperstrip=len(RGB), metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        tags = file.pages[0].tags
+        tags["RowsPerStrip"].overwrite(2**32 - 1, dtype="I")
+        tags["ImageLength"].overwrite(rows)
+    if fits:
+        assert np.array_equal(read_image(path), RGB)
+    else:
+        with pytest.raises(ValueError, match="longer than its header says"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("codec", ["tiff_adobe_deflate", "tiff_lzw"])
+def test_the_predictor_of_floating_point_numbers(tmp_path, codec):
+    mask = (GREY & 3).astype(np.float32)
+    Image.fromarray(mask).save(tmp_path / "x.tif", compression=codec, tiffinfo={317: 3})
+    assert np.array_equal(read_mask(tmp_path / "x.tif"), mask)
+
+
 def test_more_bytes_than_pixels_and_types_allow_are_refused_before_decoding(tmp_path):
     nifti(RGB.astype(np.float64)[:, :, None, None, :])(tmp_path / "x.nii")
     with pytest.raises(

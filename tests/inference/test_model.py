@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,32 @@ def test_maps_of_a_classifier_with_several_heads(tmp_path):
     maps = load_model(tmp_path).class_activation_maps(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
     assert list(maps) == ["b", "c", "fused"]
     np.testing.assert_allclose(maps["fused"], 0.25 * maps["b"] + 0.75 * maps["c"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"gate_threshold": 2}, "gate_threshold: found 2, expected a number from 0 to below 1"),
+        ({"batch_size": 0}, "batch_size: found 0"),
+        ({"overlap": 1.0}, "overlap: found 1.0"),
+        ({"window_scales": 1.0}, "window_scales: found 1.0, expected a list"),
+        ({"flips": "perhaps"}, "flips: found 'perhaps', expected True or False"),
+        ({"device": "cude"}, "device: found 'cude', expected a device of this machine: cpu"),
+    ],
+)
+def test_settings_are_checked_as_those_of_inference(models, settings, found):
+    with pytest.raises(ValueError, match=f"^{re.escape(found)}"):
+        load_model(models, **settings)
+
+
+def test_switches_are_meant_as_they_are_spelt(models):
+    assert load_model(models, gated="no").network.classifier is None
+
+
+@pytest.mark.parametrize("image", [None, 3, [1, 2], torch.zeros(4, 4, 3, dtype=torch.uint8), Image.new("RGB", (4, 4))])
+def test_what_is_no_image_is_said(models, image):
+    with pytest.raises(ValueError, match=r"^expected an image \(H, W, 3\) uint8 of NumPy, or the path of a file, found "):
+        load_model(models).segment(image)
 
 
 def test_faults(models, tmp_path):

@@ -54,6 +54,17 @@ def test_absurd_pixel_sizes_are_refused(mpp):
         PixelSize(0.5, mpp)
 
 
+@pytest.mark.parametrize("mpp", [20, 0.01, [0.5, 20]])
+def test_pixels_of_another_world_are_refused(mpp):
+    with pytest.raises(ValueError, match=r"^mpp: found .* the weights are for 0\.5 µm/px, more than 32 times apart"):
+        PixelSize(0.5, mpp)
+    file = tuple(mpp) if isinstance(mpp, list) else (mpp, mpp)
+    with pytest.raises(ValueError, match=r"^x\.tif: found .* more than 32 times apart"):
+        PixelSize(0.5).of((40, 60), Geometry(file), where="x.tif")
+    assert PixelSize(None, mpp).of((40, 60), Geometry()).size is None
+    assert PixelSize(0.5, 16).of((4, 6), Geometry()).size == (128, 192)
+
+
 def test_an_image_that_would_grow_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(pixel_size, "MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match=r"^x\.tif: 40 x 60 px of 2 µm/px are 160 x 240 px at the weights' 0.5 µm/px"):

@@ -7,7 +7,8 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from .images import image_header, suffix
 from .paths import shown
 from .ranges import MPP, Number
 
-__all__ = ["Geometry", "as_mpp", "read_geometry", "shown_mpp"]
+__all__ = ["Geometry", "as_mpp", "itk_name", "read_geometry", "shown_mpp"]
 
 _PILLOW = {"PNG": PngImageFile, "JPEG": JpegImageFile, "BMP": BmpImageFile}
 # A number of dots per inch is rarely a pixel size: 72 and 96 are screens', 300 to 2,400 printers' and scanners' (85 to 10.6
@@ -127,15 +128,22 @@ def _pillow(path: str | Path, kind: str) -> tuple[float, float] | None:
         return _believed(25400 / y, 25400 / x, _DENSITY) if x and y else None
 
 
+@contextmanager
+def itk_name(path: str | Path) -> Iterator[str]:
+    """A name of a file that ITK takes, which it does not if it is not UTF-8: its own, or one that links to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = str(path)
+        if shown(name) != name:
+            name = os.path.join(folder, f"x{suffix(path)}")
+            os.symlink(os.path.abspath(path), name)
+        yield name
+
+
 def _itk(path: str | Path) -> tuple[np.ndarray, str]:
     """Affine as ITK sees it, of two or three dimensions, and the name of its unit."""
     import itk
 
-    with tempfile.TemporaryDirectory() as folder:
-        name = str(path)
-        if shown(name) != name:  # ITK takes no name that is not UTF-8
-            name = os.path.join(folder, f"x{suffix(path)}")
-            os.symlink(os.path.abspath(path), name)
+    with itk_name(path) as name:
         header = itk.ImageIOFactory.CreateImageIO(name, itk.CommonEnums.IOFileMode_ReadMode)
         header.SetFileName(name)
         header.ReadImageInformation()

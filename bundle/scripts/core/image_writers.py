@@ -10,7 +10,7 @@ from PIL import Image
 
 from .atomic import atomic_path
 from .facts import DatasetFacts
-from .geometry import Geometry, as_mpp
+from .geometry import Geometry, as_mpp, itk_name
 from .images import NIBABEL_SUFFIXES, suffix
 
 __all__ = ["write_image", "write_mask"]
@@ -89,6 +89,7 @@ def _write_nifti(path: Path, mask: np.ndarray, geometry: Geometry) -> None:
         header.set_data_shape(array.shape)
         header.set_data_dtype(np.uint8)
         header.set_slope_inter(1, 0)
+        header.set_intent("none")  # of colours in a further dimension it is "vector", as which others cannot read one value
         header["cal_max"] = header["cal_min"] = 0
         nibabel.save(nibabel.Nifti1Image(array, None, header), path)
         return
@@ -114,6 +115,7 @@ def _write_itk(path: Path, mask: np.ndarray, geometry: Geometry) -> None:
     image.SetOrigin(grid[:size, size].tolist())
     image.SetDirection(itk.matrix_from_array(np.ascontiguousarray(grid[:size, :size] / spacing)))
     try:
-        itk.imwrite(image, str(path), compression=True)
+        with itk_name(path) as name:
+            itk.imwrite(image, name, compression=True)
     except RuntimeError as error:  # a full disk, for one
         raise OSError(str(error).strip().splitlines()[-1]) from error

@@ -77,7 +77,7 @@ def tiff_header(file: BinaryIO, size: int) -> ImageHeader:
             white_is_zero=photometric == _WHITE_IS_ZERO,
             orientation=orientation if 1 <= orientation <= 8 else 1,
             lossy=compression == _JPEG,
-            detail=(compression, int(page.planarconfig)),
+            detail=(compression, int(page.planarconfig), int(page.predictor)),
         )
 
 
@@ -87,9 +87,10 @@ def tiff_samples(file: BinaryIO, header: ImageHeader) -> np.ndarray:
     Raises:
         Refused: a codec that decodes this type of samples in no library, or damaged data.
     """
-    compression, planar = header.detail
-    few = header.bits in (2, 4)  # to a sample: tifffile unpacks them with a further package only
-    if (compression in (_NONE, *_DEFLATE) and not few) or (compression == _PACKBITS and header.dtype != np.uint8):
+    compression, planar, predictor = header.detail
+    # tifffile unpacks these with a further package only: few bits to a sample, and the predictor of floating-point numbers
+    further = header.bits in (2, 4) or predictor == 3
+    if (compression in (_NONE, *_DEFLATE) and not further) or (compression == _PACKBITS and header.dtype != np.uint8):
         with _first_page(file) as page:
             if compression in _DEFLATE:
                 _check_inflated(page)
@@ -215,7 +216,7 @@ def _check_inflated(page: tifffile.TiffPage) -> None:
         Refused: damaged, or more.
     """
     file = page.parent.filehandle
-    most = page.tilewidth * page.tilelength if page.is_tiled else page.imagewidth * page.rowsperstrip
+    most = page.tilewidth * page.tilelength if page.is_tiled else page.imagewidth * min(page.rowsperstrip, page.imagelength)
     most *= page.samplesperpixel * page.dtype.itemsize
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         file.seek(offset)

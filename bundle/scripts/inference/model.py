@@ -18,6 +18,7 @@ from ..core.images import check_value_range, read_image
 from ..core.own import load_own
 from ..core.paths import BUNDLE_ROOT, shown
 from ..core.pictures import class_areas, overlay
+from ..core.settings import checked_overrides
 from ..pseudo_masks.hierarchical_masker import make_masker
 from .pixel_size import PixelSize
 from .predict import label_map
@@ -83,19 +84,20 @@ class TissueModel:
 
     Raises:
         FileNotFoundError: no weights.
-        ValueError: weights that nothing describes, or that do not fit their description; an unknown setting.
+        ValueError: weights that nothing describes, or that do not fit their description; an unknown setting, or one of
+            another kind or out of range; a device that is not there.
     """
 
     def __init__(self, model_dir: str | Path, device: torch.device | str | None = None, **settings: Any) -> None:
-        load_own(settings.get("own"))
-        parser = ConfigParser()
-        parser.read_config(str(Path(BUNDLE_ROOT) / "configs" / "inference.yaml"))
         if unknown := sorted(set(settings) - set(_SETTINGS)):
             raise ValueError(f"found the settings {unknown}, expected some of {list(_SETTINGS)}")
+        load_own(settings.get("own"))
+        parser, config = ConfigParser(), str(Path(BUNDLE_ROOT) / "configs" / "inference.yaml")
+        parser.read_config(config)
         settings["model_dir"] = str(model_dir)
         if device is not None:
-            settings["device"] = torch.device(device)
-        for key, value in settings.items():
+            settings["device"] = device
+        for key, value in checked_overrides("inference", [config], settings).items():
             parser[key] = value
         try:
             self.device: torch.device = parser.get_parsed_content("device")
@@ -177,8 +179,11 @@ class TissueModel:
             raise ValueError("loaded with gated=False, without the classifier; load it with gated=True")
 
     def _pixels(self, image: np.ndarray | str | Path) -> np.ndarray:
-        if not isinstance(image, np.ndarray):
+        if isinstance(image, (str, Path)):
             return read_image(image, value_range=self._value_range)
+        if not isinstance(image, np.ndarray):
+            found = f"{type(image).__module__}.{type(image).__qualname__}"
+            raise ValueError(f"expected an image (H, W, 3) uint8 of NumPy, or the path of a file, found {found}")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"expected an image (H, W, 3) uint8, found {image.shape} {image.dtype}")
         return image

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: An image whose pixels differ by no more than this share from those of the weights is taken as it is.
 TOLERANCE = 0.05
+#: An image whose pixels are so many times larger or smaller shows nothing of what the weights know: its pixel size is wrong.
+FARTHEST = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class PixelSize:
         told: warnings that were given, each once.
 
     Raises:
-        ValueError: ``mpp`` is no pixel size, or differs while ``resample`` is off.
+        ValueError: ``mpp`` is no pixel size, differs while ``resample`` is off, or is more than 32 times larger or smaller
+            than that of the weights.
     """
 
     weights: float | None
@@ -76,7 +79,7 @@ class PixelSize:
             where: the image, for messages.
 
         Raises:
-            ValueError: it differs while ``resample`` is off, or would become too large.
+            ValueError: it differs while ``resample`` is off, by more than 32 times, or would become too large.
         """
         setting = None if self.mpp is None else as_mpp(self.mpp, "mpp")
         words = {"setting": setting, "list": listed, "file": geometry.mpp}
@@ -130,6 +133,11 @@ class PixelSize:
             logger.warning(text)
 
     def _check(self, mpp: tuple[float, float], where: str) -> None:
+        if self.weights is not None and any(not 1 / FARTHEST <= m / self.weights <= FARTHEST for m in mpp):
+            raise ValueError(
+                f"{where}: found {shown_mpp(mpp)}, the weights are for {self.weights:g} µm/px, more than {FARTHEST} times "
+                "apart; say the images' true pixel size by mpp, or take weights for it"
+            )
         if not self.resample and self.weights is not None and _differs(mpp, (self.weights, self.weights)):
             raise ValueError(
                 f"{where}: found {shown_mpp(mpp)}, the weights are for {self.weights:g} µm/px, and resample is off; set "
