@@ -83,17 +83,18 @@ class Runs:
         ]
 
     def start(self, name: str, forked: bool = True, environment: Mapping[str, str] | None = None) -> tuple[int, Path]:
-        """Start pipeline and inference, one after the other, or as a process of its own the pipeline; return the process and the file of what it says."""
+        """Start pipeline and inference, or the pipeline in a process that is not forked; return it and its log."""
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         if not forked:
             config, settings = self.commands(name)[0]  # the inference is left to the run that ends it
             words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
             process = subprocess.Popen(
-                [sys.executable, "-m", "monai.bundle", "run", "--config_file", f"{BUNDLE_ROOT}/configs/{config}.yaml", *words],
+                [sys.executable, "-m", "monai.bundle", "run", f"--config_file={BUNDLE_ROOT}/configs/{config}.yaml", *words],
                 stdout=log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True,
                 env={**os.environ, **(environment or {}), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
-            while process.poll() is None and not _OURS.search(log.read_text(errors="replace")):
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and not _OURS.search(log.read_text(errors="replace")):
                 time.sleep(0.05)  # until MONAI has been imported, which ends as Python ends
             return process.pid, log
         child = os.fork()
