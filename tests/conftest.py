@@ -33,7 +33,12 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def pytest_configure() -> None:
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0))
-    if threads:
-        torch.set_num_threads(threads)
+def pytest_configure(config: pytest.Config) -> None:
+    """Share the cores among the processes that test: threads that compete for a core spin, and take minutes for seconds."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0))
+    if not workers and config.getoption("numprocesses", None):
+        return  # this one hands out the tests alone
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # in the environment, for the processes that tests start
+    threads = int(os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // max(1, workers)))))
+    torch.set_num_threads(threads)
