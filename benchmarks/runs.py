@@ -110,6 +110,8 @@ class Runs:
         try:
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
             os.dup2(1, 2)
+            # those of whoever forks may lead elsewhere
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False, errors="replace") for n in (1, 2))
             sys.argv = [os.path.join("monai", "bundle", "__main__.py"), "run"]
             errors.install()
             for config, settings in self.commands(name):
