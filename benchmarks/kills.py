@@ -63,7 +63,8 @@ def run(runs: Runs, kills: int, per_folder: int = 4, progress: bool = True) -> t
             done += 1
             bar.update()
             signals.append(kind)
-            if ended.code == 0:
+            # Python gives signals back before it takes itself down, seconds after the last line
+            if ended.code == 0 or (kind != "SIGKILL" and ended.code < 0 and "to segment images" in ended.text):
                 table[kind]["was done before"] += 1
                 break
             table[kind]["ended"] += 1
