@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts, load_facts
@@ -250,3 +251,10 @@ def test_the_two_trainings_differ_in_what_they_must_and_in_nothing_else():
     assert set(_differences(first, second)) <= OWN
     order = [key for key in first if key in second]
     assert order == [key for key in second if key in first]
+
+
+def test_pseudo_masks_depend_on_all_patches_that_they_are_made_of():
+    """Those that the segmenter validates on, too."""
+    stage = yaml.safe_load((CONFIGS / "generate_pseudo_masks.yaml").read_text(encoding="utf-8"))["stage"]
+    assert {"@entries", "@validation", "$@facts.to_dict()"} == set(stage["reads"])
+    assert "@validation" in stage["outputs"]
