@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -79,12 +79,12 @@ class Stream:
     background: int
     white: bool = False
     batch_size: int = 4
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     least_tissue: float = 0.0
 
     def bands(self, done: int = 0) -> Iterator[Band]:
         """Bands of the map from row ``done`` on, equal to the last bit wherever one begins."""
-        grid, (height, width) = self.grid, self.grid.size
+        grid, width = self.grid, self.grid.size[1]
         padded = (grid.count[1] - 1) * grid.step[1] + grid.window[1]
         blend = Blend(self.classes, max(padded, width), grid.window)
         rows = self._rows(done)
