@@ -1,17 +1,8 @@
 """Whole slides: read at the model's µm/px, segmented in one pass of bounded memory, written for other programs; and cohorts
 of them (``inference_wsi``)."""
 
-from .slide_pixels import UnreadableRegion
-from .slide_reading import Slide, open_slide
-from .tissue import TissueMask, all_tissue, find_tissue
-from .tissue_regions import tissue_from_geojson
+from .cohort import run_cohort
+from .cohort_inputs import stage_folder
+from .segment_slide import SlideSegmenter
 
-__all__ = [
-    "Slide",
-    "TissueMask",
-    "UnreadableRegion",
-    "all_tissue",
-    "find_tissue",
-    "open_slide",
-    "tissue_from_geojson",
-]
+__all__ = ["SlideSegmenter", "run_cohort", "stage_folder"]
