@@ -12,8 +12,9 @@ from scripts.core.config_parts import id_of, references
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate", "inference")
-# what the running configuration is asked for, so that nothing refers to it
-ASKED = {"own", "overrides", "settings", "prepare", "imports", "run"}
+# what the running configuration is asked for, so that nothing refers to it, and what a file of a dataset brings for others
+ASKED = {"own", "overrides", "imports", "run"}
+OF_OTHERS = {"pipeline": {"settings"}, "import_checkpoint": {"prepare", "settings"}}
 # what stands under another name than its own, in all configs that have the place
 PLACES = {
     "loss#weights": "layer_weights",
@@ -73,9 +74,11 @@ def _leaves(content, where=()):
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in CONFIGS.glob("*.yaml") if "run" in _config(p.stem)))
 def test_every_key_is_used(name):
-    config = _config(name)
-    used = {id_of(path[:1]) for path in references(config)}
-    assert config.keys() - ASKED <= used
+    config = {k: v for k, v in _config(name).items() if k not in ASKED | OF_OTHERS.get(name, set())}
+    used = {id_of(path[:depth]) for path in references(_config(name)) for depth in (1, 2)}
+    whole = {id_of(path) for path in references(_config(name))}
+    parts = {k: v for k, v in config.items() if isinstance(v, dict) and "_target_" not in v and k not in whole}
+    assert {*config, *(f"{key}#{part}" for key, inner in parts.items() for part in inner)} <= used
 
 
 def _wrong(name):
