@@ -110,7 +110,7 @@ def test_what_is_no_patch(tmp_path, tabled):
         prepare(raw, raw / "set", {"classes": ["a", "b"]}, "patches", progress=False, val_fraction=0.3)
     assert "2 files were skipped" in str(error.value)
     assert "lost[1 0].png: a link to nowhere.png, which does not exist" in str(error.value)
-    assert "gr\\udcfcn[1 0].png: its name is not UTF-8; rename it" in str(error.value)
+    assert "gr\\xfcn[1 0].png: its name is not UTF-8; rename it" in str(error.value)
     entries = [e for s in ("training", "validation") for e in read_datalist(raw / "set", s)]
     assert sorted(Path(e["image"]).name for e in entries) == ["p0[1 0].png", "p1[0 1].png", "p2[0 1].png"]
 
