@@ -7,6 +7,7 @@ from .folder import SavePredictions
 from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
 from .pixel_size import PixelSize, ResamplingBatch, Scaled
+from .quality import inference_scheme
 from .predict import ComparisonNetwork
 from .windows import MultiWindowInferer
 
@@ -20,5 +21,6 @@ __all__ = [
     "Segmentation",
     "TissueModel",
     "inference_inputs",
+    "inference_scheme",
     "load_model",
 ]

@@ -23,7 +23,8 @@ from .slide_files import slide_state
 from .slide_outputs import write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
-from .tissue import TissueMask, choose_tissue
+from .tissue import TissueMask
+from .tissue_choice import choose_tissue
 from .window_grid import WindowGrid
 
 __all__ = ["SlideSegmenter"]
@@ -138,7 +139,7 @@ class SlideSegmenter:
         """
         with open_slide(task.path, task.mpp) as slide:
             mask, grid = choose_tissue(slide, self.map_mpp, self.tissue), self._grid(slide)
-            windows = sum(len(grid.needed(row, mask.rows, self.least_tissue)) for row in range(grid.count[0]))
+            windows = sum(len(grid.lefts(row, mask.rows, self.least_tissue)) for row in range(grid.rows))
         return windows * self.seconds_per_window / 60
 
     @cached_property

@@ -84,9 +84,8 @@ class Stream:
 
     def bands(self, done: int = 0) -> Iterator[Band]:
         """Bands of the map from row ``done`` on, equal to the last bit wherever one begins."""
-        grid, width = self.grid, self.grid.size[1]
-        padded = (grid.count[1] - 1) * grid.step[1] + grid.window[1]
-        blend = Blend(self.classes, max(padded, width), grid.window)
+        grid = self.grid
+        blend = Blend(self.classes, max(grid.size[1], grid.window[1]), grid.window)
         rows = self._rows(done)
         with ThreadPoolExecutor(1, "read-slide") as pool:
             coming = pool.submit(next, rows, None)
@@ -101,7 +100,7 @@ class Stream:
                     first = max(row.first, done)
                     labels = self._labels(blend, row)[first - row.first :]
                     yield Band(first, labels, len(row.lefts), int(row.tissue[first - row.first :].sum()))
-                blend.clear(row.top, grid.step[0])
+                blend.clear(row.first, grid.step[0])
 
     def _labels(self, blend: Blend, row: _Row) -> np.ndarray:
         labels = np.full(row.tissue.shape, self.background, np.uint8)
@@ -119,23 +118,20 @@ class Stream:
         window, step = grid.window, grid.step
         strip = Strip(self.read, width, max(window[0], step[0] + margin) + margin, window[1] + margin)
         seen: list[tuple[int, list[int]]] = []  # last row and left columns of the windows that reach into what is to come
-        start = max(0, -((window[0] - 1 - done) // step[0]))
-        for number in range(start, grid.count[0]):
-            top, lefts = number * step[0], [column * step[1] for column in self._columns(number)]
-            last = height if number == grid.count[0] - 1 else min(height, top + step[0])
-            seen = [*((end, columns) for end, columns in seen if end > top), (top + window[0], lefts)]
+        for number in range(max(0, -((window[0] - 1 - done) // step[0])), grid.rows):
+            first, top = number * step[0], grid.top(number)
+            lefts = grid.lefts(number, self.tissue, self.least_tissue)
+            last = height if number == grid.rows - 1 else min(height, first + step[0])
+            seen = [*((end, columns) for end, columns in seen if end > first), (top + window[0], lefts)]
             spans = _joined([(left, left + window[1]) for _, columns in seen for left in columns])
             reach = max(top + window[0], last + margin)
-            strip.load(max(0, top - margin), reach, [(left - margin, right + margin) for left, right in spans])
+            strip.load(max(0, min(top, first - margin)), reach, [(left - margin, right + margin) for left, right in spans])
             windows = [strip.get(top, left, *window) for left in lefts]
-            inside = [(left, min(right, width)) for left, right in spans if left < width]
+            inside = [(left, min(right, width)) for left, right in spans]
             yield _Row(
-                top, lefts, np.stack(windows) if windows else np.empty((0, *window, 3), np.uint8), top, last, inside,
-                [self._white(strip, top, last, *span) for span in inside], self.tissue(top, last - top),
+                top, lefts, np.stack(windows) if windows else np.empty((0, *window, 3), np.uint8), first, last, inside,
+                [self._white(strip, first, last, *span) for span in inside], self.tissue(first, last - first),
             )  # fmt: skip
-
-    def _columns(self, number: int) -> Sequence[int]:
-        return self.grid.needed(number, self.tissue, self.least_tissue)
 
     def _white(self, strip: Strip, top: int, last: int, left: int, right: int) -> np.ndarray | None:
         if not self.white:
