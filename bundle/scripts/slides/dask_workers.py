@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ def dask_client(workers: int, scheduler: str | None, patience: float) -> Iterato
         except (OSError, ValueError) as error:
             raise OSError(f"scheduler: nothing answers at {scheduler} ({error}); is it running?") from error
         with client:
-            client.run_on_scheduler(_lose_patience, patience)
+            client.run_on_scheduler(_lose_patience(), patience)
             _wait_for_worker(client, f"at {scheduler}", patience)
             yield client
         return
@@ -117,10 +117,14 @@ def _on_python_path(folder: str) -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _lose_patience(patience: float, dask_scheduler: Any = None) -> None:
-    """On the scheduler, unless its own configuration says how long tasks wait."""
-    if dask_scheduler.no_workers_timeout is None:
-        dask_scheduler.no_workers_timeout = patience
+def _lose_patience() -> Callable[..., None]:
+    """What is run on the scheduler; sent as code, as it does not know the bundle. Its own configuration comes first."""
+
+    def set_timeout(patience: float, dask_scheduler: Any = None) -> None:
+        if dask_scheduler.no_workers_timeout is None:
+            dask_scheduler.no_workers_timeout = patience
+
+    return set_timeout
 
 
 def _wait_for_worker(client: Any, place: str, patience: float) -> None:
