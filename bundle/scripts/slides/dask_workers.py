@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 0,  # a worker's death is told here at once: starts are counted on disk
+    # else a worker that takes longer to start again is closed, and none takes its place
+    "distributed.deploy.lost-worker-timeout": "1 day",
     # a slide needs what it needs: to hold others back, or to spill what is told of them, would not make it less
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -101,7 +103,28 @@ def _local_cluster(workers: int, gpus: int) -> Any:
         env = {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus > 1 else {}
         specs[number] = {"cls": Nanny, "options": {**options, "env": env, "memory_limit": 1 / workers}}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
-    return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL, name="tissue")
+    cluster = SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL, name="tissue")
+    _keep_up(cluster)
+    return cluster
+
+
+def _keep_up(cluster: Any) -> None:
+    """Let another worker take the place of each whose nanny has ended, as it does when its process dies while it starts."""
+    from distributed.core import Status
+    from tornado.ioloop import PeriodicCallback
+
+    async def replace() -> None:
+        if cluster.status != Status.running:
+            again.stop()
+            return
+        for number, nanny in list(cluster.workers.items()):
+            if nanny.status in (Status.closed, Status.failed):
+                del cluster.workers[number]
+        with suppress(Exception):  # one that does not start is tried again, until there was none for too long
+            await cluster._correct_state()
+
+    again = PeriodicCallback(replace, 2000)
+    cluster.loop.add_callback(again.start)
 
 
 @contextmanager
