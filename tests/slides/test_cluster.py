@@ -57,7 +57,7 @@ def test_two_workers_one_killed_and_a_slide_that_kills_its_worker_every_time(tmp
         one, other = (read_record(folder, f"s{k}") for folder in (out, reference))
         assert {key for key in one if one[key] != other[key]} <= {"run", "seconds"}
     assert read_record(out, "poison")["state"] == "given up"
-    assert "7 finished, 1 given up" in (out / "cohort.html").read_text(encoding="utf-8")
+    assert "8 slides: 1 given up, 7 finished" in (out / "cohort.html").read_text(encoding="utf-8")
     assert not list(out.glob(".*.lock"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 import time
 import uuid
@@ -89,7 +90,9 @@ def on_cluster(
             tries[name] += 1
             # keys of one first part are one group, whose tasks the scheduler keeps until a worker is free
             key = (f"slide-{run[:8]}", name, tries[name])
-            return client.submit(work, by_name[name], again, *settings, key=key, pure=False, priority=-tries[name])
+            task = by_name[name]
+            what = (os.path.abspath(task.path), name, task.mpp)  # nothing that a worker must know the bundle for
+            return client.submit(work, what, again, *settings, key=key, pure=False, priority=-tries[name])
 
         futures = as_completed([submit(name, False) for name in by_name])
         with working(lambda: f"a cohort, {ended} of {len(tasks)} slides done with"):
@@ -173,12 +176,13 @@ def _entry(root: str) -> Callable[..., Outcome]:
 
 
 def in_worker(
-    task: SlideTask, again: bool, payload: bytes, digest: str, folder: str, fingerprint: str, run: str, threads: int
+    what: tuple, again: bool, payload: bytes, digest: str, folder: str, fingerprint: str, run: str, threads: int
 ) -> Outcome:
     """Segment a slide in a worker, on networks that its first slide has built."""
     import cloudpickle
     from distributed import get_worker
 
+    task = SlideTask(Path(what[0]), *what[1:])
     worker, said = get_worker(), [-_BETWEEN]
 
     def report(mm2: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 0,  # a worker's death is told here at once: starts are counted on disk
+    # else a worker that takes longer to start again is closed, and none takes its place
+    "distributed.deploy.lost-worker-timeout": "1 day",
     # a slide needs what it needs: to hold others back, or to spill what is told of them, would not make it less
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -64,7 +66,7 @@ def dask_client(workers: int, scheduler: str | None, patience: float) -> Iterato
         except (OSError, ValueError) as error:
             raise OSError(f"scheduler: nothing answers at {scheduler} ({error}); is it running?") from error
         with client:
-            client.run_on_scheduler(_lose_patience, patience)
+            client.run_on_scheduler(_lose_patience(), patience)
             _wait_for_worker(client, f"at {scheduler}", patience)
             yield client
         return
@@ -101,7 +103,28 @@ def _local_cluster(workers: int, gpus: int) -> Any:
         env = {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus > 1 else {}
         specs[number] = {"cls": Nanny, "options": {**options, "env": env, "memory_limit": 1 / workers}}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
-    return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL, name="tissue")
+    cluster = SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL, name="tissue")
+    _keep_up(cluster)
+    return cluster
+
+
+def _keep_up(cluster: Any) -> None:
+    """Let another worker take the place of each whose nanny has ended, as it does when its process dies while it starts."""
+    from distributed.core import Status
+    from tornado.ioloop import PeriodicCallback
+
+    async def replace() -> None:
+        if cluster.status != Status.running:
+            again.stop()
+            return
+        for number, nanny in list(cluster.workers.items()):
+            if nanny.status in (Status.closed, Status.failed):
+                del cluster.workers[number]
+        with suppress(Exception):  # one that does not start is tried again, until there was none for too long
+            await cluster._correct_state()
+
+    again = PeriodicCallback(replace, 2000)
+    cluster.loop.add_callback(again.start)
 
 
 @contextmanager
@@ -117,10 +140,14 @@ def _on_python_path(folder: str) -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _lose_patience(patience: float, dask_scheduler: Any = None) -> None:
-    """On the scheduler, unless its own configuration says how long tasks wait."""
-    if dask_scheduler.no_workers_timeout is None:
-        dask_scheduler.no_workers_timeout = patience
+def _lose_patience() -> Callable[..., None]:
+    """What is run on the scheduler; sent as code, as it does not know the bundle. Its own configuration comes first."""
+
+    def set_timeout(patience: float, dask_scheduler: Any = None) -> None:
+        if dask_scheduler.no_workers_timeout is None:
+            dask_scheduler.no_workers_timeout = patience
+
+    return set_timeout
 
 
 def _wait_for_worker(client: Any, place: str, patience: float) -> None:
