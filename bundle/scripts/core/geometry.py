@@ -23,13 +23,13 @@ from .images import image_header, suffix
 from .paths import shown
 from .ranges import MPP, Number
 
-__all__ = ["Geometry", "as_mpp", "itk_name", "read_geometry", "shown_mpp"]
+__all__ = ["MICROMETRES", "Geometry", "as_mpp", "itk_name", "ome_size", "read_geometry", "shown_mpp"]
 
 _PILLOW = {"PNG": PngImageFile, "JPEG": JpegImageFile, "BMP": BmpImageFile}
 # A number of dots per inch is rarely a pixel size: 72 and 96 are screens', 300 to 2,400 printers' and scanners' (85 to 10.6
 # µm). What is finer was written by a microscope's program.
 _DENSITY = Number(MPP.low, 10, unit=MPP.unit)
-_MICROMETRES = {
+MICROMETRES = {
     "nm": 1e-3, "um": 1, "µm": 1, "μm": 1, "micron": 1, "microns": 1, "micrometer": 1, "micrometre": 1, "mm": 1e3,
     "millimeter": 1e3, "millimetre": 1e3, "cm": 1e4, "m": 1e6, "meter": 1e6, "metre": 1e6, "inch": 25400,
 }  # fmt: skip
@@ -118,7 +118,7 @@ def _believed(y: float, x: float, limits: Number = MPP) -> tuple[float, float] |
 
 
 def _of_spacing(affine: np.ndarray, unit: str = "mm") -> tuple[float, float] | None:
-    x, y = (float(np.linalg.norm(affine[:-1, axis])) * _MICROMETRES.get(unit, 1e3) for axis in (0, 1))
+    x, y = (float(np.linalg.norm(affine[:-1, axis])) * MICROMETRES.get(unit, 1e3) for axis in (0, 1))
     return _believed(y, x)
 
 
@@ -179,7 +179,7 @@ def _nifti(path: str | Path) -> Geometry:
         affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
     else:  # as ITK: nibabel would mirror such an image, and put the origin in its middle
         affine = np.diag([*header["pixdim"][1:4].astype(float), 1.0])
-    affine[:3] *= _MICROMETRES.get(str(header.get_xyzt_units()[0]), 1e3) / 1e3
+    affine[:3] *= MICROMETRES.get(str(header.get_xyzt_units()[0]), 1e3) / 1e3
     if header["dim"][0] == 2:
         plane = affine[np.ix_([0, 1, 3], [0, 1, 3])]
         affine = plane if np.linalg.det(plane) else affine
@@ -194,17 +194,17 @@ def _tiff(path: str | Path) -> Geometry:
         pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", text)
         y, x = (_fraction(tag.value) if tag else math.nan for tag in tags[:2])  # px per unit
         if pixels and "PhysicalSizeX" in pixels[0]:
-            return Geometry(_believed(*(_ome_size(html.unescape(pixels[0]), axis) for axis in "YX")))
+            return Geometry(_believed(*(ome_size(html.unescape(pixels[0]), axis) for axis in "YX")))
         if found := re.search(r"\bMPP\s*=\s*([\d.]+)", text):
             return Geometry(_believed(float(found[1]), float(found[1])))
         if text.startswith("ImageJ="):
             named = re.search(r"^unit=(.*)$", text, flags=re.M)
             unit = named[1].strip().replace("\\u00B5", "µ") if named else ""
-            return Geometry(_believed(_MICROMETRES[unit] / y, _MICROMETRES[unit] / x) if unit in _MICROMETRES else None)
+            return Geometry(_believed(MICROMETRES[unit] / y, MICROMETRES[unit] / x) if unit in MICROMETRES else None)
         unit = {2: "inch", 3: "cm"}.get(int(tags[2].value) if tags[2] else 2)
         if unit is None:
             return Geometry()
-        y, x = _MICROMETRES[unit] / y, _MICROMETRES[unit] / x
+        y, x = MICROMETRES[unit] / y, MICROMETRES[unit] / x
         mpp = _believed(y, x, _DENSITY)
         # programs that take any resolution for the size place the image by it
         stated = mpp is None and all(math.isfinite(v) and v > 0 for v in (y, x))
@@ -216,7 +216,7 @@ def _fraction(value: Any) -> float:
     return above / below
 
 
-def _ome_size(element: str, axis: str) -> float:
+def ome_size(element: str, axis: str) -> float:
     size = re.search(rf'\bPhysicalSize{axis}="([^"]*)"', element)
     unit = re.search(rf'\bPhysicalSize{axis}Unit="([^"]*)"', element)
-    return float(size[1]) * _MICROMETRES.get(unit[1] if unit else "µm", math.nan) if size else math.nan
+    return float(size[1]) * MICROMETRES.get(unit[1] if unit else "µm", math.nan) if size else math.nan
