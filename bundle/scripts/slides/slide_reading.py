@@ -15,6 +15,7 @@ from .openslide_files import OpenSlidePixels, openslide_vendor
 from .slide_grid import GridAxis, halves, parts
 from .slide_mpp import slide_mpp
 from .slide_pixels import Box, Level, SlidePixels, UnreadableRegion
+from .tiff_chain import check_whole
 from .tiff_slides import TiffPixels, is_ome, is_tiff
 
 __all__ = ["Slide", "open_slide"]
@@ -55,6 +56,8 @@ def open_slide(path: str | Path, mpp: float | Sequence[float] | None = None) -> 
 
 def _pixels(path: Path) -> SlidePixels:
     vendor = openslide_vendor(path)
+    if vendor != "hamamatsu" and is_tiff(path):  # NDPI counts beyond 4 GB in a way of its own
+        check_whole(path)
     if vendor not in (None, "generic-tiff"):
         return OpenSlidePixels(path)
     if not is_tiff(path):
