@@ -6,6 +6,7 @@ from scripts.slides.region_patches import PatchRule, label_patches
 from scripts.slides.regions import NOT_SAID, Area, Regions
 
 pytest.importorskip("rasterio")
+shapely = pytest.importorskip("shapely")
 
 RULE = PatchRule(1.0, (64, 64), 64)
 
@@ -21,9 +22,8 @@ class _Tissue:
 
 
 def _area(value, top, left, bottom, right):
-    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
-    shape = {"type": "Polygon", "coordinates": [ring]}
-    return Area(value, shape, (top, left, bottom, right), (bottom - top) * (right - left))
+    shape = shapely.box(left, top, right, bottom)
+    return Area(value, shape, (top, left, bottom, right), shape.area)
 
 
 def _label(areas=(), told=(), mask=None, rule=RULE, size=(256, 320), pixel=(1.0, 1.0)):

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..core.image_files import is_hidden
 from ..core.paths import shown
 from ..core.ranges import MPP
 from ..data.groups import groups_of_slides
 from ..data.tables import Table, read_table
-from .qupath import read_qupath
+from .extras import extra
+from .qupath import Region, read_qupath
 from .slide_files import SLIDE_SUFFIXES, is_slide_name, one_per_series
 
 __all__ = ["AnnotatedSlide", "annotated_slides"]
@@ -36,7 +36,7 @@ class AnnotatedSlide:
         group: patient, case or slide.
         file: file of the annotations.
         mpp: µm/px of level 0 as a table says it.
-        regions: GeoJSON features of a table's rows; ``None``: they are in the file.
+        regions: those of a table's rows; ``None``: they are in the file.
     """
 
     path: Path
@@ -44,10 +44,10 @@ class AnnotatedSlide:
     group: str
     file: Path
     mpp: float | None = None
-    regions: list[dict[str, Any]] | None = None
+    regions: list[Region] | None = None
 
-    def features(self) -> list[dict[str, Any]]:
-        """GeoJSON features, in px of level 0.
+    def drawn(self) -> list[Region]:
+        """What is drawn on it, in px of level 0.
 
         Raises:
             OSError, ValueError: the file cannot be read.
@@ -147,7 +147,7 @@ def _listed(path: Path) -> tuple[list[AnnotatedSlide], list[str]]:
         if (known.group, known.file, known.mpp) != (slide.group, slide.file, mpp) or (known is not slide and file):
             raise ValueError(f"{where}: {row['slide']!r} is listed before with another group, mpp or file, or twice")
         if file is None:
-            known.regions.append(_feature(row, named, where, f"line {line}"))
+            known.regions.append(_drawn(row, named, where, f"line {line}"))
         elif known is slide and not (row[file] and annotations.is_file()):
             faults.append(f"{where}: {shown(annotations)}: no such file, expected the annotations of {row['slide']!r}")
             del found[place]
@@ -158,18 +158,16 @@ def _rows(table: Table, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
     return [(line, dict(zip(columns, cells, strict=True))) for line, cells in table.rows]
 
 
-def _feature(row: Mapping[str, str], named: str, where: str, line: str) -> dict[str, Any]:
+def _drawn(row: Mapping[str, str], named: str, where: str, line: str) -> Region:
     """A rectangle as QuPath would export it; a point where it has neither height nor width."""
     top, left, height, width = (_number(row[name], f"{where}, column {name}") for name in _BOX)
     if top is None or left is None or (height is None) != (width is None):
         raise ValueError(f"{where}: expected top, left, height and width in px of level 0, or top and left of a point")
-    if height is None:
-        shape = {"type": "Point", "coordinates": [left, top]}
-    else:
-        bottom, right = top + height, left + width
-        ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
-        shape = {"type": "Polygon", "coordinates": [ring]}
-    return {"type": "Feature", "geometry": shape, "properties": {"classification": {"name": row[named]}}, "where": line}
+    if height is not None and not (height > 0 and width > 0):
+        raise ValueError(f"{where}: found a region of {height:g} x {width:g} px (height x width), expected some of each")
+    shapely = extra("shapely")
+    shape = shapely.Point(left, top) if height is None else shapely.box(left, top, left + width, top + height)
+    return Region(row[named], shape, {"where": line})
 
 
 def _number(cell: str, where: str) -> float | None:

@@ -131,7 +131,7 @@ class SlideCutter:
 
     def _digest(self, slide: AnnotatedSlide) -> str:
         """What the patches of a slide depend on."""
-        said = file_sha256(slide.file) if slide.regions is None else slide.regions
+        said = [(r.name, r.shape.wkt) for r in slide.regions or ()] or file_sha256(slide.file)
         names = self.facts.classes, self.facts.descriptions
         parts = [_FORMAT, _content(slide.path), slide.mpp, said, names, asdict(self.rule)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -149,7 +149,7 @@ class SlideCutter:
                 pixel = tuple(self.rule.mpp / own for own in slide.mpp)
                 patch = tuple(side * step for side, step in zip(self.rule.size, pixel, strict=True))
                 where = _where(annotated)
-                regions = read_regions(annotated.features(), self.names, Frame(where, slide.bounds[2:], patch))
+                regions = read_regions(annotated.drawn(), self.names, Frame(where, slide.bounds[2:], patch))
                 labelled = Labelled()
                 if regions.told or any(area.value < len(self.names.classes) for area in regions.areas):
                     tissue = find_tissue(slide, self.rule.mpp)
