@@ -48,6 +48,21 @@ def test_regions_must_cover_95_percent_of_the_tissue(edge, known):
     assert _label([_area(0, 0, 0, 64, 48)], mask=mask).patches == {(0, 0): (0,)}
 
 
+def test_white_that_is_a_background_need_not_be_covered():
+    asked = []
+
+    def white(top, left):
+        asked.append((top, left))
+        found = np.zeros((64, 64), bool)
+        found[:, 30:] = top == 0
+        return found
+
+    regions = Regions([_area(0, 0, 0, 128, 30), _area(1, 0, 64, 128, 128)], [])
+    found = label_patches(regions, _Tissue(np.ones((256, 320), bool)), (256, 320), (1.0, 1.0), RULE, 3, white)
+    assert found.patches == {(0, 0): (0,), (0, 64): (1,), (64, 64): (1,)}
+    assert asked == [(0, 0), (64, 0)]  # of the others nothing depends on it
+
+
 def test_absent_by_word():
     rule = PatchRule(1.0, (64, 64), 64, absent="unnamed")
     assert _label([_area(1, 0, 0, 64, 20)], rule=rule).patches == {(0, 0): (1,)}

@@ -17,12 +17,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.digest import file_sha256
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_image
 from ..core.paths import shown
 from ..core.progress import track
+from ..core.white import white_background
 from ..data.groups import compiled
 from ..data.sources import register_source
 from .annotated_slides import AnnotatedSlide, annotated_slides
@@ -133,7 +136,8 @@ class SlideCutter:
         """What the patches of a slide depend on."""
         said = [(r.name, r.shape.wkt) for r in slide.regions or ()] or file_sha256(slide.file)
         names = self.facts.classes, self.facts.descriptions
-        parts = [_FORMAT, _content(slide.path), slide.mpp, said, names, asdict(self.rule)]
+        white = self.facts.white_background
+        parts = [_FORMAT, _content(slide.path), slide.mpp, said, names, white, asdict(self.rule)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _cut(self, annotated: AnnotatedSlide, place: Path) -> None:
@@ -152,9 +156,7 @@ class SlideCutter:
                 regions = read_regions(annotated.drawn(), self.names, Frame(where, slide.bounds[2:], patch))
                 labelled = Labelled()
                 if regions.told or any(area.value < len(self.names.classes) for area in regions.areas):
-                    tissue = find_tissue(slide, self.rule.mpp)
-                    grid = slide.grid(self.rule.mpp)
-                    labelled = label_patches(regions, tissue, grid, pixel, self.rule, len(self.names.classes))
+                    labelled = self._label(slide, regions, pixel)
                 elif not regions.faults:
                     regions.faults.append(f"{where}: no annotation has a class of {', '.join(self.names.classes)}")
                 rows = self._write(slide, annotated.name, labelled, regions, temporary)
@@ -166,6 +168,17 @@ class SlideCutter:
             os.replace(temporary, place)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def _label(self, slide: Slide, regions: Regions, pixel: tuple[float, float]) -> Labelled:
+        rule = self.rule
+
+        def white(top: int, left: int) -> np.ndarray:
+            # what cannot be read comes white here, and is told of when it is to be written
+            return white_background(slide.read(top, left, *rule.size, rule.mpp, lost=[]))
+
+        asked = white if self.facts.white_background else None
+        tissue = find_tissue(slide, rule.mpp)
+        return label_patches(regions, tissue, slide.grid(rule.mpp), pixel, rule, len(self.names.classes), asked)
 
     def _write(self, slide: Slide, name: str, labelled: Labelled, regions: Regions, folder: Path) -> list[list[Any]]:
         """Write the patches; a row of file, place and label for each."""

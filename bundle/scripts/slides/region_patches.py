@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,7 +66,13 @@ class Labelled:
 
 
 def label_patches(
-    regions: Regions, tissue: Tissue, grid: tuple[int, int], pixel: tuple[float, float], rule: PatchRule, num_classes: int
+    regions: Regions,
+    tissue: Tissue,
+    grid: tuple[int, int],
+    pixel: tuple[float, float],
+    rule: PatchRule,
+    num_classes: int,
+    white: Callable[[int, int], np.ndarray] | None = None,
 ) -> Labelled:
     """Label the patches of a slide.
 
@@ -81,6 +87,8 @@ def label_patches(
         pixel: px of level 0 (y, x) that one of them is.
         rule: which patches.
         num_classes: number of classes.
+        white: where white is a background of its own: ``(height, width)`` bool, white pixels of the patch at (top, left),
+            which no region need cover. It is asked only of patches whose label depends on it.
     """
     found = Labelled()
     if any(side > whole for side, whole in zip(rule.size, grid, strict=True)):
@@ -106,13 +114,30 @@ def label_patches(
             continue  # nothing is said of it
         if tissue_here.mean() < rule.min_tissue:
             found.leave_out("with too little tissue")
-        elif rule.absent == "covered" and counts.sum() < rule.min_cover * known.size:
+        elif rule.absent == "covered" and not _covered(place, tissue_here, values, rule, white):
             found.leave_out("not covered by regions")
         elif not (shown := np.flatnonzero(counts > rule.label_threshold * values.size)).size:
             found.leave_out("in which no class reaches label_threshold")
         else:
             found.patches[place] = tuple(shown.tolist())
     return found
+
+
+def _covered(
+    place: tuple[int, int],
+    tissue: np.ndarray,
+    values: np.ndarray,
+    rule: PatchRule,
+    white: Callable[[int, int], np.ndarray] | None,
+) -> bool:
+    """Whether regions cover a patch's tissue."""
+    if np.mean(values[tissue] != NOT_SAID) >= rule.min_cover:
+        return True
+    if white is None:
+        return False
+    cell = _cell(rule)
+    left = tissue & ~white(*place)[cell // 2 :: cell, cell // 2 :: cell]
+    return bool(left.any() and np.mean(values[left] != NOT_SAID) >= rule.min_cover)
 
 
 def _looked_at(

@@ -155,9 +155,8 @@ def _take(region: Region, names: ClassNames, frame: Frame, found: Regions) -> st
         found.told.append(((top + bottom) / 2, (left + right) / 2, classes))
         return None
     value = classes[0] if len(classes) == 1 and not unknown else NOT_SAID
-    found.areas.append(
-        Area(value, region.shape, (top, left, bottom, right), 0.0 if ignored else size)
-    )  # ignored: drawn last
+    # what is to be ignored is drawn last
+    found.areas.append(Area(value, region.shape, (top, left, bottom, right), 0.0 if ignored else size))
     if len(classes) > 1 and not fault:
         height, width = (f"{side:.0f}" for side in frame.patch)
         return (
