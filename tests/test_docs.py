@@ -569,7 +569,7 @@ def test_own_layout(files, tmp_path, rng):
                 write_image(tmp_path / f"raw/{slide}/{y}_{x}_{names}.png", pixels)
     run_pipeline(
         str(tmp_path / "set"), str(tmp_path / "out"), str(tmp_path / "models"), source=str(tmp_path / "raw"),
-        prepare={"layout": "slides", "val_fraction": 0.5}, recipe=str(files / "my_recipe"), overrides=SHORT, progress=False,
+        prepare={"layout": "slide_folders", "val_fraction": 0.5}, recipe=str(files / "my_recipe"), overrides=SHORT, progress=False,
         **_own(files / "my_layout.py", files / "my_backbone.py"),
     )  # fmt: skip
     entries = read_datalist(tmp_path / "set", "training")

@@ -177,7 +177,9 @@ SETTINGS: dict[str, Kind] = {
     "prepare:stride": _or_none(_COUNT),
     "prepare:scale": Number(0.01, 100),
     "prepare:label_threshold": PROBABILITY,
-    **dict.fromkeys(("prepare:val_fraction", "prepare:test_fraction"), PROBABILITY),
+    **dict.fromkeys(("prepare:val_fraction", "prepare:test_fraction", "prepare:min_tissue"), PROBABILITY),
+    "prepare:min_cover": _SHARE,
+    "prepare:absent": Text(("covered", "unnamed")),
     **dict.fromkeys(("prepare:labels", "prepare:group"), _or_none(_TEXT)),
     **dict.fromkeys(("prepare:layout", "prepare:image_folder", "prepare:mask_folder"), _TEXT),
 }

@@ -14,14 +14,14 @@ from .datalist import SECTIONS
 from .places import Place, places_by_name
 from .positions import contradicted
 
-__all__ = ["HOW_TO_GROUP", "assign_groups", "compiled", "groups_of_rois", "warn_of_shared_groups"]
+__all__ = ["HOW_TO_GROUP", "assign_groups", "compiled", "groups_of_rois", "groups_of_slides", "warn_of_shared_groups"]
 
 logger = logging.getLogger(__name__)
 
 #: What to do where nothing tells groups.
 HOW_TO_GROUP = "give a column 'group', a subfolder for each slide or case, or --prepare \"{'group': REGEX}\""
 # sections of which all entries must have a group, and what those are
-_TRAINING = {"training": "training patches", "regions": "regions"}
+_TRAINING = {"training": "training patches", "regions": "regions", "slides": "slides"}
 
 
 def compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -93,7 +93,7 @@ def assign_groups(
     what, entries = next((what, sections[name]) for name, what in _TRAINING.items() if name in sections)
     count = len({entry["group"] for entry in entries})
     logger.info("%s: %d %s of %d groups, by %s", base, len(entries), what, count, " and ".join(by))
-    if count == len(entries) > 1 and list(by) == ["names"]:
+    if count == len(entries) > 1 and list(by) == ["names"] and what != "slides":
         logger.warning(
             "%s: the names of the %s tell no slide or case, each is a group of its own; those of one slide may then both "
             "train and validate: %s", base, what, HOW_TO_GROUP,
@@ -111,9 +111,18 @@ def groups_of_rois(images: Mapping[str, Path], base: Path, pattern: re.Pattern[s
     Raises:
         ValueError: the pattern does not fit every image; the message names the first.
     """
-    entries = [{"image": path} for path in images.values()]
-    assign_groups({"regions": entries}, base, (), pattern)
-    return {stem: entry["group"] for stem, entry in zip(images, entries, strict=True)}
+    return _groups_of("regions", images, base, pattern)
+
+
+def groups_of_slides(slides: Mapping[str, Path], base: Path, pattern: re.Pattern[str] | None) -> dict[str, str]:
+    """The group of each slide by its name: the patient or case, or the slide itself; see :func:`groups_of_rois`."""
+    return _groups_of("slides", slides, base, pattern)
+
+
+def _groups_of(section: str, files: Mapping[str, Path], base: Path, pattern: re.Pattern[str] | None) -> dict[str, str]:
+    entries = [{"image": path} for path in files.values()]
+    assign_groups({section: entries}, base, (), pattern)
+    return {name: entry["group"] for name, entry in zip(files, entries, strict=True)}
 
 
 def warn_of_shared_groups(sections: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

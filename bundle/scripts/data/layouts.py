@@ -17,6 +17,7 @@ from .folders import MASKS, add_masks, first, held, subfolders, without_made
 from .groups import HOW_TO_GROUP, assign_groups, compiled, warn_of_shared_groups
 from .listing import listed
 from .patches import named_patches, tabled_patches
+from .sources import known_sources
 from .split import split_by_group
 
 __all__ = ["collect", "known_layouts", "layout_file", "register_layout"]
@@ -49,7 +50,7 @@ def register_layout(name: str) -> Callable[[Layout], Layout]:
 
     def decorate(function: Layout) -> Layout:
         other = _OWN.get(name)
-        if name in ("rois", *_LAYOUTS) or (other is not None and other.__module__ != function.__module__):
+        if name in ("rois", *_LAYOUTS, *known_sources()) or (other is not None and other.__module__ != function.__module__):
             raise ValueError(f"there is a layout {name!r} already: choose another name")
         _OWN[name] = function
         return function
@@ -59,7 +60,7 @@ def register_layout(name: str) -> Callable[[Layout], Layout]:
 
 def known_layouts() -> list[str]:
     """Names of the layouts that :func:`~.prepare.prepare` takes."""
-    return ["rois", *_LAYOUTS, *sorted(_OWN)]
+    return ["rois", *_LAYOUTS, *known_sources(), *sorted(_OWN)]
 
 
 def layout_file(name: str) -> Path | None:

@@ -19,7 +19,7 @@ from .convert import convert, white_shares
 from .datalist import write_datalist
 from .layouts import known_layouts
 from .preparation import INDEX, RECORD, SourceState, finish_interrupted, made_before, prepared, refuse_to_lose, write_record
-from .raw import RawData, find_raw, given_files, settings_of
+from .raw import RawData, cut_raw, find_raw, given_files, settings_of
 from .roi_patches import FOLDERS, survey, write_patches
 from .split_summary import split_summary, warn_of_the_split
 from .staging import made_aside
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 _SCALE = Number(0.01, 100)
 _STRIDE = Number(1, whole=True, unit="px")
 _SEED = Number(0, 2**32 - 1, whole=True)
+_SHARE = Number(0, 1)
+_ABSENT = ("covered", "unnamed")
 
 
 def prepare(
@@ -51,6 +53,9 @@ def prepare(
     image_folder: str = "images",
     mask_folder: str = "masks",
     value_range: Sequence[float] | None = None,
+    min_cover: float = 0.95,
+    min_tissue: float = 0.25,
+    absent: str = "covered",
     overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -64,8 +69,9 @@ def prepare(
             and for ``datalist``. Where they do not say ``white_background``, white is measured and the safer choice taken.
         layout: ``rois``: images and masks of regions, cut into patches. ``luad`` and ``bcss``: the published folders of
             LUAD-HistoSeg and BCSS-WSSS, used where they are. ``patches``: a folder of patches with labels in their names
-            or in a table. ``datalist``: a MONAI datalist JSON.
-        patch_size: side, or (height, width), of the patches cut from ROIs, in px after scaling.
+            or in a table. ``datalist``: a MONAI datalist JSON. ``slides``: annotated slides, cut into patches beside
+            ``target`` (of :mod:`scripts.slides`, which must be imported).
+        patch_size: side, or (height, width), of the patches cut from ROIs or slides, in px after scaling.
         stride: step between patches in px; the patch's smaller side by default.
         scale: factor by which ROIs are resampled first; of ``rois`` alone.
         label_threshold: a class is in a patch's label if it fills more than this share of it.
@@ -79,6 +85,10 @@ def prepare(
         mask_folder: name of the masks' folder for ``rois``.
         value_range: values [low, high] that become 0 and 255 in images of other than 8 bits, those outside are clipped;
             such images are refused without.
+        min_cover: share of the tissue of a slide's patch that regions must cover for its label to be known.
+        min_tissue: share of a slide's patch that must be tissue.
+        absent: ``covered``: what regions do not name is absent from patches that they cover; ``unnamed``: from all
+            patches in which they name something.
         overwrite: replace a prepared dataset of other settings, or of a source that has changed.
         progress: whether to show progress bars.
 
@@ -97,18 +107,20 @@ def prepare(
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
     if layout not in known_layouts():
-        raise ValueError(f"layout: expected one of {known_layouts()}, found {layout!r}")
+        hint = "; import scripts.slides first" if layout == "slides" else ""
+        raise ValueError(f"layout: expected one of {known_layouts()}, found {layout!r}{hint}")
     settings = {
         "dataset": arguments(DatasetFacts, dataset or {}, "dataset"), "layout": layout, "patch_size": _size(patch_size),
         "stride": stride, "scale": scale, "label_threshold": label_threshold, "val_fraction": val_fraction,
         "test_fraction": test_fraction, "seed": seed, "labels": labels, "group": group, "image_folder": image_folder,
-        "mask_folder": mask_folder, "value_range": value_range,
+        "mask_folder": mask_folder, "value_range": value_range, "min_cover": min_cover, "min_tissue": min_tissue,
+        "absent": absent,
     }  # fmt: skip
     _check(settings)
     with _alone(target):
         skipped = _prepare(source, target, settings, overwrite, progress)
     if skipped:
-        what = "ROIs" if layout == "rois" else "files"
+        what = {"rois": "ROIs", "slides": "slides or annotations"}.get(layout, "files")
         raise SystemExit("\n".join([f"{len(skipped)} {what} were skipped, all others are in {target}:", *skipped]))
     return target / DATALIST_NAME
 
@@ -135,6 +147,9 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
         return []
     if archive:
         raw = find_raw(unpack(source, _unpacked(target)), target, settings)
+    cutter, place = raw.cutter, target.parent / f"{target.name}-patches"
+    if cutter is not None:
+        raw = cut_raw(cutter, place, target, settings, progress)
     old = made_before(target)
     foreign = [name for name in FOLDERS if raw.pairs and name not in old and (target / name).exists()]
     if foreign:
@@ -164,6 +179,8 @@ def _prepare(source: Path, target: Path, settings: Mapping[str, Any], overwrite:
         write_datalist(folder / DATALIST_NAME, facts, sections)
         more["skipped"] = skipped = [*raw.skipped, *skipped]
         write_record(folder, counted, state, [p.name for p in folder.iterdir()], **more)
+    if cutter is not None:
+        cutter.discard_old(place)
     logger.info("%s\n%s", target / DATALIST_NAME, split_summary(sections))
     if shares.count:
         logger.info("%s", shares.table(raw.facts))
@@ -207,7 +224,10 @@ def _check(settings: Mapping[str, Any]) -> None:
     _SEED.check(settings["seed"], "prepare#seed")
     if settings["stride"] is not None:
         _STRIDE.check(settings["stride"], "prepare#stride")
-    for key in ("label_threshold", "val_fraction", "test_fraction"):
+    _SHARE.check(settings["min_cover"], "prepare#min_cover")
+    if settings["absent"] not in _ABSENT:
+        raise ValueError(f"prepare#absent: found {shown(settings['absent'])}, expected one of {', '.join(_ABSENT)}")
+    for key in ("label_threshold", "val_fraction", "test_fraction", "min_tissue"):
         PROBABILITY.check(settings[key], f"prepare#{key}")
     for key in ("image_folder", "mask_folder"):
         if not isinstance(settings[key], str) or not settings[key]:
@@ -223,6 +243,8 @@ def _check(settings: Mapping[str, Any]) -> None:
             f"prepare#labels: found {shown(settings['labels'])}, but layout {settings['layout']!r} reads no table; "
             "leave it out, or use the layout patches"
         )
+    if settings["layout"] == "slides" and settings["scale"] != 1:
+        raise ValueError(f"prepare#scale: found {settings['scale']}, but slides are read at the dataset's mpp: change that")
     if settings["layout"] != "rois" and settings["scale"] != 1:
         raise ValueError(
             f"prepare#scale: found {settings['scale']}, but images of layout {settings['layout']!r} are used as they are: "

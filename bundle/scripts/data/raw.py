@@ -15,11 +15,14 @@ from .datalist import load_datalist
 from .groups import compiled, groups_of_rois
 from .layouts import collect, layout_file
 from .rois import find_rois
+from .sources import Cutter, cutter_of, source_settings
 
-__all__ = ["RawData", "find_raw", "given_files", "settings_of"]
+__all__ = ["RawData", "cut_raw", "find_raw", "given_files", "settings_of"]
 
 # settings that the result of a layout does not depend on
 _OF_ROIS = ("patch_size", "stride", "scale", "label_threshold", "test_fraction", "image_folder", "mask_folder")
+# those of sources that are cut
+_OF_SOURCES = ("min_cover", "min_tissue", "absent")
 _BY_CONTENT = ("labels",)
 
 
@@ -36,6 +39,7 @@ class RawData:
         sections: entries per section, for the other layouts.
         skipped: a message for each thing that cannot be used.
         more: what a layout of one's own says of the files, which it may have from elsewhere, as a digest by its name.
+        cutter: what makes patches of the source first, which are read only then.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -46,6 +50,7 @@ class RawData:
     sections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     more: dict[str, str] = field(default_factory=dict)
+    cutter: Cutter | None = None
 
     def images(self, target: Path) -> list[Path]:
         """Images whose size of a pixel is that of the dataset; those of the other layouts may be relative to ``target``."""
@@ -66,6 +71,8 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
         ValueError: data that do not fit; the message says what.
     """
     layout, dataset = settings["layout"], settings["dataset"]
+    if (cutter := cutter_of(layout, source, settings)) is not None:
+        return RawData(dict(cutter.files), more=dict(cutter.more), cutter=cutter)
     base = source if source.is_dir() else source.parent
     said = "white_background" in dataset
     if layout == "rois":
@@ -97,6 +104,22 @@ def find_raw(source: Path, target: Path, settings: Mapping[str, Any]) -> RawData
     return RawData(files, facts, said or facts.white_background, sections=sections, skipped=skipped, more=more)
 
 
+def cut_raw(cutter: Cutter, folder: Path, target: Path, settings: Mapping[str, Any], progress: bool) -> RawData:
+    """Cut a source into patches and find these.
+
+    Args:
+        cutter: see :class:`~.sources.Cutter`.
+        folder: folder of the patches.
+        target: see :func:`find_raw`.
+        settings: see there.
+        progress: whether to show a progress bar.
+    """
+    skipped = cutter.cut(folder, progress)
+    raw = find_raw(folder, target, {**settings, "layout": "patches", "group": None})  # the table tells groups
+    raw.skipped = [*skipped, *raw.skipped]
+    return raw
+
+
 def given_files(settings: Mapping[str, Any]) -> dict[str, Path]:
     """Files beside the source that decide on the result, by their names: a table of labels, a layout of one's own."""
     table, own = settings["labels"], layout_file(settings["layout"])
@@ -106,7 +129,9 @@ def given_files(settings: Mapping[str, Any]) -> dict[str, Path]:
 
 def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings that the result depends on; a table of labels counts by its content."""
-    left_out = () if settings["layout"] == "rois" else _OF_ROIS
+    counted = source_settings(settings["layout"])
+    left_out = [*(() if settings["layout"] == "rois" else _OF_ROIS), *_OF_SOURCES]
+    left_out = [key for key in left_out if key not in counted]
     return {key: value for key, value in settings.items() if key not in (*left_out, *_BY_CONTENT)}
 
 
