@@ -19,6 +19,7 @@ FLOORS = (
     ("methods",),
     ("training",),
     ("inference",),
+    ("slides",),
     ("evaluation",),
     ("run",),
 )
