@@ -7,8 +7,8 @@ from .folder import SavePredictions
 from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
 from .pixel_size import PixelSize, ResamplingBatch, Scaled
-from .quality import inference_scheme
 from .predict import ComparisonNetwork
+from .quality import inference_scheme
 from .windows import MultiWindowInferer
 
 __all__ = [

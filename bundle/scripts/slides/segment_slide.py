@@ -20,7 +20,7 @@ from ..inference.model import TissueModel, load_model
 from .cohort_inputs import SlideTask
 from .label_rows import NOT_SEGMENTED, LabelRows
 from .slide_files import slide_state
-from .slide_outputs import write_outputs
+from .slide_outputs import check_outputs, write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
 from .tissue import TissueMask
@@ -69,6 +69,7 @@ class SlideSegmenter:
     def __post_init__(self) -> None:
         if self.damaged not in ("paint", "fail"):
             raise ValueError(f"damaged: found {self.damaged!r}, expected one of paint, fail")
+        check_outputs(self.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("model", "seconds_per_window")}
