@@ -87,12 +87,8 @@ def run(slide: Path, model_dir: Path, folder: Path, scheme: str) -> dict[str, An
     if status:
         raise SystemExit(f"{slide}: the run ended with {status}")
     found = json.loads(text.splitlines()[-1])
-    scale = 1 if sys.platform == "darwin" else 1024
-    return {
-        **found,
-        "peak_gb": round(usage.ru_maxrss * scale / 1e9, 3),
-        "wall_seconds": round(time.perf_counter() - began, 1),
-    }
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return {**found, "peak_gb": round(peak, 3), "wall_seconds": round(time.perf_counter() - began, 1)}
 
 
 def child(slide: str, model_dir: str, folder: str, scheme: str) -> None:

@@ -47,7 +47,7 @@ class SlideSegmenter:
         tissue: ``"auto"``, ``"none"`` (the whole slide counts as tissue), or a GeoJSON of regions, see
             :func:`~.tissue.choose_tissue`.
         least_tissue: share of the pixels nearest to a window that tissue must exceed for it to be looked at.
-        damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented") or ``"fail"``.
+        damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented"), ``"fail"``.
         outputs: which of :data:`~.slide_outputs.OUTPUTS` are written.
         simplify: tolerance of the polygons in px of the label map; 0: exact.
         threads: threads that the networks run on.

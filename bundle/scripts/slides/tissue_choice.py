@@ -35,7 +35,7 @@ def choose_tissue(slide: Slide, mpp: float | Sequence[float], tissue: str = "aut
         path = path / f"{slide.path.stem}.geojson"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{shown(slide.path)}: found no regions {shown(path)}; expected tissue to be auto, none, a GeoJSON, or a folder of "
-            "one for each slide"
+            f"{shown(slide.path)}: found no regions {shown(path)}; expected tissue to be auto, none, a GeoJSON, or a folder "
+            "of one for each slide"
         )
     return tissue_from_geojson(path, slide, mpp)
