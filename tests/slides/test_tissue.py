@@ -20,13 +20,14 @@ GLASS, PINK, VIOLET = (242, 241, 243), (225, 150, 190), (110, 70, 150)
 
 def slide_of(path, parts, size=(1600, 1600), mpp=1.0, noise=2.0):
     """A slide of glass with boxes [(place, colour)], each pixel a little off."""
-    image = np.full((*size, 3), GLASS, float)
+    image = np.full((*size, 3), GLASS, np.int16)
     for place, colour in parts:
         image[place] = colour
-    image += np.random.default_rng(0).normal(0, noise, image.shape)
+    grain = np.rint(np.random.default_rng(0).normal(0, noise, (200, 200, 3))).astype(np.int16)
+    image += np.tile(grain, (size[0] // 200 + 1, size[1] // 200 + 1, 1))[: size[0], : size[1]]
     tifffile.imwrite(
         path, np.clip(image, 0, 255).astype(np.uint8), photometric="rgb", tile=(256, 256), compression="zlib",
-        resolution=(1e4 / mpp, 1e4 / mpp), resolutionunit="centimeter", metadata=None,
+        compressionargs={"level": 1}, resolution=(1e4 / mpp, 1e4 / mpp), resolutionunit="centimeter", metadata=None,
     )  # fmt: skip
     return open_slide(path)
 
@@ -37,7 +38,7 @@ def test_a_drawn_slide(tmp_path):
         assert slide.mpp == pytest.approx((0.5, 0.5), rel=1e-4) and len(slide.levels) >= 2
         mask = find_tissue(slide, 1.0)
     assert 0.3 < truth < 0.5
-    assert mask.share(0, 0, *mask.size) == pytest.approx(truth, abs=0.04)
+    assert mask.share(0, 0, *mask.size) == pytest.approx(truth, abs=0.06)  # small islands are none, lumens are not filled
     assert mask.area_mm2 == pytest.approx(mask.share(0, 0, *mask.size) * 0.64, rel=1e-6)
 
 
