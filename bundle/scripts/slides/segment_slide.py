@@ -19,8 +19,9 @@ from ..core.threads import set_threads
 from ..inference.model import TissueModel, load_model
 from .cohort_inputs import SlideTask
 from .label_rows import NOT_SEGMENTED, LabelRows
+from .probability_store import ProbabilityStore
 from .slide_files import slide_state
-from .slide_outputs import check_outputs, write_outputs
+from .slide_outputs import OUTPUTS, check_outputs, write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
 from .tissue import TissueMask
@@ -117,10 +118,9 @@ class SlideSegmenter:
             mask = choose_tissue(slide, self.map_mpp, self.tissue)
             labels = self._labels_file(task, slide, folder)
             with LabelRows(labels, slide.grid(self.map_mpp)) as rows:
-                windows = self._segment(slide, mask, rows, report)
-                result = write_outputs(
-                    folder, task.name, rows, slide, facts, self.map_mpp, outputs=self.outputs, simplify=self.simplify
-                )
+                zarr = folder / f"{task.name}{OUTPUTS['probabilities']}" if "probabilities" in self.outputs else None
+                windows = self._segment(slide, mask, rows, report, zarr)
+                result = write_outputs(folder, task.name, rows, slide, facts, self.map_mpp, self.outputs, self.simplify)
             labels.unlink()
         return {
             **result,
@@ -169,16 +169,26 @@ class SlideSegmenter:
         overlap = inferer.kwargs["overlap"] if len(set(inferer.scales)) == 1 else _TILE_OVERLAP
         return WindowGrid(slide.grid(self.map_mpp), self._scheme()[0], overlap)
 
-    def _segment(self, slide: Slide, mask: TissueMask, rows: LabelRows, report: Callable[[float], None]) -> int:
+    def _segment(
+        self,
+        slide: Slide,
+        mask: TissueMask,
+        rows: LabelRows,
+        report: Callable[[float], None],
+        probabilities: Path | None = None,
+    ) -> int:
         model, (_, predict, batch) = self.model, self._scheme()
         lost: list[tuple[int, int, int, int]] = []
+        store = None
+        if probabilities is not None:
+            store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
 
         def read(*box: int) -> Any:
             return slide.read(*box, self.map_mpp, lost if self.damaged == "paint" else None)
 
         stream = Stream(
             self._grid(slide), read, mask.rows, predict, model.facts.num_classes, model.facts.white_value,
-            model.facts.white_background, batch, model.device, self.least_tissue,
+            model.facts.white_background, batch, model.device, self.least_tissue, store is not None,
         )  # fmt: skip
         pixel, done, windows, named = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0, 0
         for top in range(0, rows.done, grid_rows := 4096):  # of a killed run
@@ -193,9 +203,13 @@ class SlideSegmenter:
             for box in lost[named:]:
                 logger.warning("%s: cannot be read at (y, x) = (%d, %d) of its map", shown(slide.path), box[0], box[1])
             named = len(lost)
+            if store is not None:  # before the labels, which say how far it is
+                store.write(band.top, band.probabilities)
             rows.append(band.labels)
             done, windows = done + band.tissue, windows + band.windows
             report(done * pixel)
+        if store is not None:
+            store.finish()
         return windows
 
     def _labels_file(self, task: SlideTask, slide: Slide, folder: Path) -> Path:

@@ -17,7 +17,13 @@ from .slide_reading import Slide
 __all__ = ["OUTPUTS", "check_outputs", "write_outputs"]
 
 #: Ends of the names of what can be written, by the name of the output.
-OUTPUTS = {"label_map": ".ome.tif", "geojson": ".geojson", "geojson.gz": ".geojson.gz", "overlay": "_overlay.jpg"}
+OUTPUTS = {
+    "label_map": ".ome.tif",
+    "geojson": ".geojson",
+    "geojson.gz": ".geojson.gz",
+    "overlay": "_overlay.jpg",
+    "probabilities": ".zarr",
+}
 _LONGEST = 2000  # px of the longer side of the overlay
 
 
@@ -41,7 +47,7 @@ def write_outputs(
     outputs: Sequence[str] = tuple(OUTPUTS),
     simplify: float = 1.0,
 ) -> dict[str, Any]:
-    """Write the outputs of a slide, each complete or not at all.
+    """Write the outputs of a slide, each complete or not at all; probabilities are there before.
 
     Args:
         folder: where they go.
@@ -77,5 +83,6 @@ def write_outputs(
         "label_map": label_map, "geojson": geojson, "geojson.gz": geojson, "overlay": picture,
     }  # fmt: skip
     for output in outputs:
-        writers[output](folder / f"{name}{OUTPUTS[output]}")
+        if output in writers:
+            writers[output](folder / f"{name}{OUTPUTS[output]}")
     return {**result, "outputs": [f"{name}{OUTPUTS[output]}" for output in outputs]}

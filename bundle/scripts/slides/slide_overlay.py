@@ -77,7 +77,7 @@ def _scale_bar(mpp: float, width: int, lost: bool, grey: tuple[int, ...]) -> np.
     most = max(40, width / 4) * mpp  # µm
     power = 10.0 ** math.floor(math.log10(most))
     length = max(k * power for k in (1, 2, 5) if k * power <= most)
-    text = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
+    text = f"{length / 1000:g} mm"  # the font has no µ
     font = ImageFont.load_default(size=_HEIGHT * 0.6)
     right = 8 + round(length / mpp)
     end = right + 8 + math.ceil(font.getlength(text))

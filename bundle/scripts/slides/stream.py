@@ -29,12 +29,14 @@ class Band:
         labels: ``(height, W)`` uint8.
         windows: how many the network has looked at since the band before.
         tissue: tissue pixels in it.
+        probabilities: ``(C, height, W)`` float32 of its tissue, where asked for.
     """
 
     top: int
     labels: np.ndarray
     windows: int
     tissue: int
+    probabilities: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Stream:
         white: whether white pixels of the tissue are background too.
         batch_size: windows in a forward pass.
         device: where the network works.
-        least_tissue: share of the pixels nearest to a window that tissue must exceed for the window to be looked at.
+        least_tissue: share of a window's core that tissue must exceed for the window to be looked at.
+        probabilities: give them with the labels.
     """
 
     grid: WindowGrid
@@ -81,6 +84,7 @@ class Stream:
     batch_size: int = 4
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     least_tissue: float = 0.0
+    probabilities: bool = False
 
     def bands(self, done: int = 0) -> Iterator[Band]:
         """Bands of the map from row ``done`` on, equal to the last bit wherever one begins."""
@@ -98,8 +102,10 @@ class Stream:
                         blend.add(row.top, row.lefts[part], self.predict(batch.float().div_(255)))
                 if row.last > done:
                     first = max(row.first, done)
-                    labels = self._labels(blend, row)[first - row.first :]
-                    yield Band(first, labels, len(row.lefts), int(row.tissue[first - row.first :].sum()))
+                    part = slice(first - row.first, None)
+                    found = self._probabilities(blend, row)[:, part] if self.probabilities else None
+                    tissue = int(row.tissue[part].sum())
+                    yield Band(first, self._labels(blend, row)[part], len(row.lefts), tissue, found)
                 blend.clear(row.first, grid.step[0])
 
     def _labels(self, blend: Blend, row: _Row) -> np.ndarray:
@@ -111,6 +117,13 @@ class Stream:
             if white is not None:
                 labels[:, left:right][white] = self.background
         return labels
+
+    def _probabilities(self, blend: Blend, row: _Row) -> np.ndarray:
+        found = np.zeros((self.classes, *row.tissue.shape), np.float32)
+        for left, right in row.spans:
+            tissue = row.tissue[:, left:right]
+            found[:, :, left:right] = blend.probabilities(row.first, row.last - row.first, left, right) * tissue
+        return found
 
     def _rows(self, done: int) -> Iterator[_Row]:
         """Rows of windows that reach below row ``done`` of the map."""
