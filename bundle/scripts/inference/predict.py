@@ -26,6 +26,7 @@ class ComparisonNetwork(nn.Module):
         masker: pseudo masker around the classifier.
         gate_threshold: threshold of the gate.
         flips: average the segmenter's and the gate's probabilities over flips of the window.
+        turned: average them over the window and the window turned by 180°.
         amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
     """
 
@@ -35,10 +36,13 @@ class ComparisonNetwork(nn.Module):
         masker: PseudoMasker,
         gate_threshold: float = 0.1,
         flips: bool = False,
+        turned: bool = False,
         amp: bool = False,
     ) -> None:
         super().__init__()
-        self.gated = GatedSegmenter(segmenter, masker.classifier, gate_threshold=gate_threshold, flips=flips, amp=amp)
+        self.gated = GatedSegmenter(
+            segmenter, masker.classifier, gate_threshold=gate_threshold, flips=flips, turned=turned, amp=amp
+        )
         self._masker = [masker]  # in a list, so that its parts are not registered twice
         self.methods = ["segmenter", "segmenter + gate", *(f"CAM {layer}" for layer in masker.layers)]
 

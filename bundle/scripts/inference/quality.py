@@ -8,16 +8,21 @@ from typing import Any
 __all__ = ["BEST", "inference_scheme"]
 
 #: Two sizes of windows that overlap by half, and four flips of each: 32 looks at a pixel.
-BEST: Mapping[str, Any] = {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5}
+BEST: Mapping[str, Any] = {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5}
 
-_OVERLAP = 0.5  # of weights whose description does not say it: those of before version 0.7
+# of weights whose description does not say it: those of before version 0.7
+_BEFORE: Mapping[str, Any] = {"overlap": 0.5, "turned": False}
 
 
-def inference_scheme(recorded: Mapping[str, Any], quality: str = "recorded") -> dict[str, Any]:
-    """``flips``, ``window_scales`` and ``overlap`` of inference.
+def inference_scheme(
+    recorded: Mapping[str, Any], quality: str = "recorded", gate_threshold: float | None = None
+) -> dict[str, Any]:
+    """``flips``, ``turned``, ``window_scales``, ``overlap`` and ``gate_threshold`` of inference.
 
     Args:
         recorded: ``inference`` of the segmenter's description.
+        gate_threshold: of the classifier, where the segmenter's description has none for its own windows: in windows larger
+            than the patches of training a class fills less, and the classifier is less sure of it.
         quality: ``"recorded"``, or ``"best"``: :data:`BEST` whatever is recorded.
 
     Raises:
@@ -25,4 +30,4 @@ def inference_scheme(recorded: Mapping[str, Any], quality: str = "recorded") -> 
     """
     if quality not in ("recorded", "best"):
         raise ValueError(f"quality: found {quality!r}, expected recorded or best")
-    return {"overlap": _OVERLAP, **(recorded if quality == "recorded" else BEST)}
+    return {**_BEFORE, "gate_threshold": gate_threshold, **(recorded if quality == "recorded" else BEST)}

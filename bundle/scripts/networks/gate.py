@@ -43,6 +43,7 @@ class GatedSegmenter(nn.Module):
         gate_threshold: threshold of the gate.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
+        turned: average them over the identity and the image turned by 180°, which costs two.
         published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
             zero, can still win over negative logits. For comparison alone.
         amp: run both networks in mixed precision (bfloat16).
@@ -58,6 +59,7 @@ class GatedSegmenter(nn.Module):
         gated: bool = True,
         gate_threshold: float = 0.1,
         flips: bool = False,
+        turned: bool = False,
         published: bool = False,
         amp: bool = False,
     ) -> None:
@@ -69,6 +71,7 @@ class GatedSegmenter(nn.Module):
         self.gated = gated
         self.gate_threshold = gate_threshold
         self.flips = flips
+        self.turned = turned
         self.published = published
         self.amp = amp
 
@@ -79,8 +82,8 @@ class GatedSegmenter(nn.Module):
 
     def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the gate works on: the segmenter's maps ``(N, C, H, W)``, and the classifier's probabilities ``(N, C)`` or
-        ``None`` without one; both averaged over flips."""
-        axes = FLIPS if self.flips else FLIPS[:1]
+        ``None`` without one; both averaged over flips, or the half turn."""
+        axes = FLIPS if self.flips else FLIPS[:: 3 if self.turned else 4]
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
             with mixed_precision(image.device, self.amp):

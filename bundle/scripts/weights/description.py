@@ -23,6 +23,8 @@ __all__ = ["FILES", "Description", "describe", "described_files", "description_p
 FILES = {"classifier": "classifier.pt", "segmenter": "model.pt"}
 _FORMAT = 1
 _MAX_BYTES = 2**20
+# of `inference`: what weights of before version 0.7 do not say
+_OPTIONAL = {"overlap", "turned", "gate_threshold"}
 _MAX_SCALES = 16
 _MAX_WINDOW = 8192  # px
 _NORMALISATION = {"mean": Number(), "std": Number(0, above=True)}
@@ -43,7 +45,8 @@ class Description:
         sha256: of the file of weights, in hexadecimal.
         gate_threshold: of a classifier: classes that it gives at most this probability, in [0, 1), are gated.
         inference: of a segmenter: ``flips`` and ``window_scales`` (up to 16, each 0.1 to 10) that its predictions are
-            averaged over, and ``overlap`` of the windows, in [0, 1).
+            averaged over; ``turned``: over the image turned by 180° too; ``overlap`` of the windows, in [0, 1);
+            ``gate_threshold`` in them, in [0, 1), if not the classifier's.
         scores: validation scores of the epoch that was kept.
         content: everything that the file holds.
     """
@@ -216,7 +219,7 @@ def _checked(content: Any, source: str) -> Description:
     elif not _fits(inference):
         raise ValueError(
             f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
-            f"to {_MAX_SCALES}, each {WINDOW_SCALE}; and, if any, overlap, {PROBABILITY}"
+            f"to {_MAX_SCALES}, each {WINDOW_SCALE}; and, if any, turned (true or false), overlap and gate_threshold, each {PROBABILITY}"
         )
     elif max(facts.patch_size) * max(inference["window_scales"]) > _MAX_WINDOW:
         raise ValueError(
@@ -244,9 +247,10 @@ def _checked(content: Any, source: str) -> Description:
 
 
 def _fits(inference: Any) -> bool:
-    if not isinstance(inference, dict) or set(inference) - {"overlap"} != {"flips", "window_scales"}:
+    if not isinstance(inference, dict) or set(inference) - _OPTIONAL != {"flips", "window_scales"}:
         return False
     flips, scales = inference["flips"], inference["window_scales"]
     listed = isinstance(scales, list) and 1 <= len(scales) <= _MAX_SCALES
-    overlaps = inference.get("overlap", 0.0) in PROBABILITY
-    return isinstance(flips, bool) and overlaps and listed and all(scale in WINDOW_SCALE for scale in scales)
+    shares = all(inference.get(key, 0.0) in PROBABILITY for key in ("overlap", "gate_threshold"))
+    switches = isinstance(flips, bool) and isinstance(inference.get("turned", False), bool)
+    return switches and shares and listed and all(scale in WINDOW_SCALE for scale in scales)
