@@ -82,8 +82,8 @@ class TissueModel:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
         settings: keys of ``inference.yaml``: ``gated``, ``quality``, ``gate_threshold``, ``flips``, ``turned``,
-            ``window_scales``, ``overlap``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files of one's own
-            networks).
+            ``window_scales``, ``overlap``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files
+            of one's own networks).
 
     Raises:
         FileNotFoundError: no weights.

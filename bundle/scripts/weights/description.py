@@ -219,7 +219,8 @@ def _checked(content: Any, source: str) -> Description:
     elif not _fits(inference):
         raise ValueError(
             f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
-            f"to {_MAX_SCALES}, each {WINDOW_SCALE}; and, if any, turned (true or false), overlap and gate_threshold, each {PROBABILITY}"
+            f"to {_MAX_SCALES}, each {WINDOW_SCALE}; and, if any, turned (true or false), overlap and gate_threshold, each "
+            f"{PROBABILITY}"
         )
     elif max(facts.patch_size) * max(inference["window_scales"]) > _MAX_WINDOW:
         raise ValueError(
