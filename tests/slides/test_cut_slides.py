@@ -104,7 +104,7 @@ def test_unnamed_is_absent_only_when_told(tmp_path):
     annotate(slide, [box("tumour", 128, 0, 896, 512)])
     prepare(slide.parent, tmp_path / "set", FACTS, **CUT, stride=32)
     assert {p[2] for p in entries(tmp_path / "set")} == set(range(0, 193, 32))
-    prepare(slide.parent, tmp_path / "told", FACTS, **CUT, stride=32, absent="unnamed")
+    prepare(slide.parent, tmp_path / "told", FACTS, **CUT, stride=32, unnamed="absent")
     found = entries(tmp_path / "told")
     assert found["S", 64, 224]["label"] == [1, 0, 0] and {p[2] for p in found} == set(range(0, 225, 32))
 
@@ -228,8 +228,8 @@ def test_nothing_to_cut_is_one_error(tmp_path):
         prepare(slide.parent, tmp_path / "set", {"mpp": 1.0}, **CUT)
     with pytest.raises(FileNotFoundError, match="found no slide with annotations"):
         prepare(_empty(tmp_path / "none"), tmp_path / "set", FACTS, **CUT)
-    with pytest.raises(ValueError, match="prepare#absent: found 'all', expected one of covered, unnamed"):
-        prepare(slide.parent, tmp_path / "set", FACTS, **CUT, absent="all")
+    with pytest.raises(ValueError, match="prepare#unnamed: found 'all', expected one of unknown, absent"):
+        prepare(slide.parent, tmp_path / "set", FACTS, **CUT, unnamed="all")
 
 
 def _empty(path):

@@ -122,7 +122,7 @@ def _without_suffix(path: Path) -> str:
 
 def _listed(path: Path) -> tuple[list[AnnotatedSlide], list[str]]:
     table = read_table(path, "slide")
-    columns = [re.sub(r"[\s_]*id$", "", name.lower()) for name in table.columns]
+    columns = [re.sub(r"[\s_]*id$", "", name.strip().lower()) for name in table.columns]
     file, named = (next((name for name in names if name in columns), None) for names in (_FILE, _CLASS))
     if file is None and not (named and all(name in columns for name in _BOX)):
         raise ValueError(
