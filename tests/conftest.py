@@ -21,6 +21,16 @@ def parity() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A store of MLflow that nothing was logged to: to make one takes seconds."""
+    from scripts.run.tracking_store import prepare_store
+
+    path = tmp_path_factory.mktemp("store") / "mlruns.db"
+    prepare_store(path)
+    return path.read_bytes()
+
+
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import itk
 import nibabel
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
 
@@ -34,6 +35,16 @@ class Case(NamedTuple):
     write: Callable[[Path], Any]
     expected: np.ndarray | None = None
     value_range: tuple[float, float] | None = None
+
+
+def params(kinds: Mapping[str, Mapping[str, list[Case]]]) -> list[Any]:
+    """Every case of ``IMAGES`` or ``MASKS`` as a parameter of a test, by kind, format and name."""
+    return [
+        pytest.param(case, id=f"{kind} {form} {case.name}")
+        for kind, formats in kinds.items()
+        for form, cases in formats.items()
+        for case in cases
+    ]
 
 
 def grey3(grey: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ OWN = DOCS / "how-to" / "own_network_loss_recipe.md"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("benchmarks/*.md")])
 # configs and their keys; a stage writes a folder
 NAMES = sorted(p.stem for p in CONFIGS.glob("*.yaml") if "run" in yaml.safe_load(p.read_text(encoding="utf-8")))
-RECORDING = [*STAGES, "inference"]
+RECORDING = [*STAGES, "inference", "inference_wsi"]
 _IDS = [p.relative_to(ROOT).as_posix() for p in PAGES]
 
 

@@ -255,6 +255,18 @@ def test_the_classifier_validates_on_windows_of_the_regions_that_validate_the_se
     torch.testing.assert_close(batch["image"], _unit(region["image"]))
 
 
+def test_windows_of_a_region_are_parts_of_it(places, tmp_path):
+    """The left one is of the first class alone, the right one of the last."""
+    data = tmp_path / "data"
+    copytree(places["dataset_dir"], data)
+    mask = np.repeat([[0, 2]], SIZE, axis=1).repeat(SIZE, axis=0)
+    write_image(data / "validation0.png", np.repeat((60 + 80 * mask)[..., None], 3, axis=2).astype(np.uint8))
+    write_mask(data / "validation0_mask.png", mask, FACTS)
+    (batch,) = _of(_workflow("train_classifier", {**places, "dataset_dir": str(data)}), "validate#dataloader")
+    torch.testing.assert_close(batch["image"], torch.cat(_unit(data / "validation0.png").split(SIZE, dim=3)))
+    assert batch["label"].tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
 def test_validation_patches_of_a_table_get_pseudo_masks_that_the_segmenter_validates_on(places, tmp_path):
     data = tmp_path / "data"
     copytree(places["dataset_dir"], data)
@@ -500,6 +512,48 @@ INPUTS = {
     ("train", "fully_supervised"): ("data/training0_mask.png", "data/training2.png", "data/validation0_mask.png"),
     ("inference", None): (*CLASSIFIER, *SEGMENTER),
 }
+
+
+# the files of each stage, by its arguments; what it reads are entries with files, and the facts
+OF_STAGE = {
+    "train_classifier": {
+        "reads": [*(f"data/training{i}.png" for i in range(6)), "data/validation0.png"],
+        "weights": ["models/classifier.pt"], "writes": ["models"],
+    },
+    "generate_pseudo_masks": {
+        "inputs": CLASSIFIER, "reads": [f"data/training{i}{end}.png" for i in range(6) for end in ("", "_mask")],
+        "outputs": ["out/pseudo_masks/summary.json", "out/pseudo_masks/fingerprint.txt"], "writes": ["out/pseudo_masks"],
+    },
+    "train": {
+        "reads": [*(f"{folder}/training{i}.png" for folder in ("data", "out/pseudo_masks/consensus") for i in range(6)),
+                  "data/validation0.png", "data/validation0_mask.png"],
+        "weights": ["models/model.pt"], "writes": ["models"],
+    },
+    "evaluate": {
+        "inputs": [*CLASSIFIER, *SEGMENTER],
+        "reads": [*(f"data/test{i}{end}.png" for i in range(2) for end in ("", "_mask")),
+                  "out/train_classifier/history.json", "out/train/history.json", "out/pseudo_masks/summary.json"],
+        "outputs": ["out/evaluate/metrics.json", "out/evaluate/report.html"],
+    },
+    "inference": {"inputs": [*CLASSIFIER, *SEGMENTER]},
+}  # fmt: skip
+
+
+def _files(value):
+    """Paths in a nest of entries."""
+    if isinstance(value, (str, Path)):
+        return [value] if Path(value).is_absolute() else []
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else []
+    return [file for item in items for file in _files(item)]
+
+
+@pytest.mark.parametrize("name", OF_STAGE)
+def test_a_stage_depends_on_makes_and_holds_what_it_should(places, name):
+    stage, folder = _of(_workflow(name, places), "stage"), Path(places["dataset_dir"]).parent
+    for key in ("inputs", "reads", "weights", "outputs", "writes"):
+        found = {Path(file).relative_to(folder).as_posix() for file in _files(getattr(stage, key))}
+        assert found == set(OF_STAGE[name].get(key, [])), key
+    assert stage.name == name and ((stage.reads or []).count(FACTS.to_dict()) == 1) is (name != "inference")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
-from made_images import IMAGES, Case
+from made_images import IMAGES, Case, params
 from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
@@ -134,15 +134,7 @@ def test_mode_from_the_header(tmp_path, rgb, mask, name):
     assert image_mode(grey) == "grey"
 
 
-CASES = [
-    pytest.param(case, id=f"{kind} {form} {case.name}")
-    for kind, formats in IMAGES.items()
-    for form, cases in formats.items()
-    for case in cases
-]
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", params(IMAGES))
 def test_what_is_read_is_right_and_nothing_else_is_read(tmp_path, case: Case):
     path = tmp_path / case.name
     case.write(path)

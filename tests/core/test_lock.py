@@ -4,31 +4,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from lock_holder import hold_lock, refusal
 from scripts.core.lock import locked
-
-LOCK = Path(__file__).parents[2] / "bundle" / "scripts" / "core" / "lock.py"
-# the module alone, as importing the bundle takes seconds
-HOLD = f"""
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("lock", {str(LOCK)!r})
-lock = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(lock)
-with lock.locked(sys.argv[1], "train"):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
 
 
 @pytest.fixture
 def holder(tmp_path):
     """A real process that holds the lock until it is told to end, or killed."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / ".lock")], stdin=-1, stdout=-1, text=True)
-    assert process.stdout.readline() == "held\n"
+    process = hold_lock(tmp_path / ".lock")
     yield process
     process.kill()
     process.wait()
@@ -59,14 +44,8 @@ def test_that_of_a_killed_process_is_taken_over(tmp_path, holder):
 
 
 def test_processes_forked_from_a_killed_holder_do_not_keep_it(tmp_path):
-    # the forked one says so, once it has let go
-    fork = "    import os, time\n    if not os.fork():\n        print('held', flush=True)\n        time.sleep(60)"
-    code = HOLD.replace('    print("held", flush=True)', fork)
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / ".lock")], stdin=-1, stdout=-1, text=True, start_new_session=True
-    )
+    process = hold_lock(tmp_path / ".lock", forked=True)
     try:
-        assert process.stdout.readline() == "held\n"
         process.kill()
         process.wait()
         with locked(tmp_path / ".lock", "evaluate"):
@@ -81,10 +60,7 @@ def test_a_process_may_take_its_own_again_and_keeps_it_to_the_outer_end(tmp_path
         with locked(tmp_path / ".lock", "train"):
             pass
         assert json.loads((tmp_path / ".lock").read_text())["work"] == "pipeline"
-        done = subprocess.run(
-            [sys.executable, "-c", HOLD, str(tmp_path / ".lock")], input="\n", capture_output=True, text=True
-        )
-        assert done.returncode == 1 and "in use by pipeline" in done.stderr
+        assert "in use by pipeline" in refusal(tmp_path / ".lock")
     assert list(tmp_path.iterdir()) == []
 
 

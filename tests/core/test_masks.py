@@ -2,18 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_images import MASKS, Case
+from made_images import MASKS, Case, params
 from scripts.core.images import image_size, read_mask
 
-CASES = [
-    pytest.param(case, id=f"{kind} {form} {case.name}")
-    for kind, formats in MASKS.items()
-    for form, cases in formats.items()
-    for case in cases
-]
 
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", params(MASKS))
 def test_values_are_those_that_are_stored_or_the_mask_is_refused(tmp_path, case: Case):
     path = tmp_path / case.name
     case.write(path)

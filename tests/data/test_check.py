@@ -78,6 +78,7 @@ FAULTS = {
         [write_mask(p, np.ones((20, 18)), FACTS) for p in d.glob("*/mask/v.png")]
         and [write_mask(d / f"train_mask/{i}.png", np.ones((16, 16)), FACTS) for i in range(4)]
     ),
+    "label and mask": lambda d: _edit(d, lambda c: c["training"][3].update(label=[1, 0])),
     "white background": lambda d: _edit(d, lambda c: c.pop("white_background")),
     "empty section": lambda d: _edit(d, lambda c: c.update(test=[])),
 }
@@ -95,6 +96,25 @@ def test_each_fault_has_its_line(dataset, kind):
     faults = check_dataset(dataset, progress=False)
     assert kind in {f.kind for f in faults}, faults
     assert all(f.file and f.found and f.expected for f in faults)
+
+
+@pytest.mark.parametrize(
+    ("label", "mask", "found"),
+    [
+        ([0, 1], [0, 0, 0, 2], "no pixel of 'b' in its mask, 'a' in more than half of it"),
+        ([1, 1], [0, 0, 0, 2], "no pixel of 'b' in its mask"),
+        ([0, 1], [0, 0, 0, 1], "'a' in more than half of it"),
+        ([0, 1], [0, 0, 1, 1], None),  # as a threshold of labels may have it
+        ([1, 0], [0, 2, 2, 2], None),
+        ([1, 1], [0, 0, 2, 2], None),  # half is not annotated
+    ],
+)
+def test_labels_and_true_masks_that_contradict_each_other(dataset, label, mask, found):
+    """As with swapped columns of a table."""
+    _label(label)(dataset)
+    write_mask(dataset / "train_mask/0.png", np.repeat(np.array(mask), 4)[None].repeat(16, axis=0), FACTS)
+    faults = [f for f in check_dataset(dataset, progress=False) if f.kind == "label and mask"]
+    assert [(f.severity, f.found) for f in faults] == ([("warning", f"label {label}, and {found}")] if found else [])
 
 
 def test_all_faults_at_once(dataset):

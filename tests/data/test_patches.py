@@ -72,6 +72,22 @@ def test_an_image_that_is_listed_twice(tmp_path, again, caplog):
     assert "lists 2 of 3 images, left out are r.png" in caplog.text.replace("3 of 4", "2 of 3")
 
 
+def test_labels_of_a_table_and_of_names_that_differ_are_said(tmp_path, caplog):
+    """The table counts: it may have been corrected; but then one of them is wrong, or its columns are swapped."""
+    _write(tmp_path / "raw", ["c1_p[1 0].png", "c2_q[01].png", "c3_r[1 0 0].png", "c4_s.png"])
+    rows = ["c1_p[1 0].png,0,1", "c2_q[01].png,0,1", "c3_r[1 0 0].png,1,0", "c4_s.png,1,0"]
+    _table(tmp_path, rows)
+    with caplog.at_level(logging.WARNING):
+        assert _prepare(tmp_path, tmp_path / "raw")["c1_p[1 0].png"] == [0, 1]
+    says = "says other labels than the names of 1 of 2 patches, the first is c1_p[1 0].png: [0, 1] in the table, [1, 0]"
+    assert says in caplog.text
+    caplog.clear()
+    _table(tmp_path, ["c1_p[1 0].png,1,0", *rows[1:]])
+    with caplog.at_level(logging.WARNING):
+        _prepare(tmp_path, tmp_path / "raw", overwrite=True)
+    assert "other labels" not in caplog.text
+
+
 def test_images_that_are_listed_and_not_there(tmp_path):
     _write(tmp_path / "raw", ["p.png"])
     _table(tmp_path, ["p.png,1,0", "q.png,0,1", "r.png,0,1", "../../etc/passwd,1,0"])
@@ -110,7 +126,7 @@ def test_what_is_no_patch(tmp_path, tabled):
         prepare(raw, raw / "set", {"classes": ["a", "b"]}, "patches", progress=False, val_fraction=0.3)
     assert "2 files were skipped" in str(error.value)
     assert "lost[1 0].png: a link to nowhere.png, which does not exist" in str(error.value)
-    assert "gr\\udcfcn[1 0].png: its name is not UTF-8; rename it" in str(error.value)
+    assert "gr\\xfcn[1 0].png: its name is not UTF-8; rename it" in str(error.value)
     entries = [e for s in ("training", "validation") for e in read_datalist(raw / "set", s)]
     assert sorted(Path(e["image"]).name for e in entries) == ["p0[1 0].png", "p1[0 1].png", "p2[0 1].png"]
 

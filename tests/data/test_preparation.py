@@ -16,6 +16,7 @@ from scripts.data.layouts import _OWN, register_layout
 from scripts.data.prepare import prepare
 
 FACTS = DatasetFacts(classes=("a", "b"))
+ROIS = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
 TABLE = "image,a,b\n" + "".join(f"p{i}.png,{i % 2},{1 - i % 2}\n" for i in range(6))
 
 
@@ -49,6 +50,15 @@ def patches(tmp_path):
         write_image(raw / f"test/img/t{i}.png", _noise(10 + i))
         _raw_mask(raw / f"test/mask/t{i}.mha", np.full((32, 32), i))
     return raw
+
+
+@pytest.fixture
+def regions(tmp_path):
+    """Regions with masks."""
+    for i in range(4):
+        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
+        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
+    return tmp_path / "raw"
 
 
 def _prepare(source, target, **settings):
@@ -103,15 +113,11 @@ def test_the_new_labels_are_those_of_the_corrected_table(patches, tmp_path):
     assert {e["name"]: e["label"] for e in entries}["p0"] == [1, 1]
 
 
-def test_regions_count_by_content_too(tmp_path):
-    for i in range(4):
-        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
-        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
-    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
-    _prepare(tmp_path / "raw", tmp_path / "set", **settings)
-    _keep_stamp(tmp_path / "raw/masks/r2.mha", lambda p: _raw_mask(p, 1 - np.eye(32)))
+def test_regions_count_by_content_too(regions, tmp_path):
+    _prepare(regions, tmp_path / "set", **ROIS)
+    _keep_stamp(regions / "masks/r2.mha", lambda p: _raw_mask(p, 1 - np.eye(32)))
     with pytest.raises(FileExistsError, match=r"changed: 1 mask \(masks/r2.mha\)"):
-        _prepare(tmp_path / "raw", tmp_path / "set", **settings)
+        _prepare(regions, tmp_path / "set", **ROIS)
 
 
 def test_a_table_outside_the_source_counts(patches, tmp_path):
@@ -212,11 +218,10 @@ def test_folders_of_regions_count(tmp_path, key):
     for folder in ("masks", "masks2"):
         for i in range(3):
             write_mask(tmp_path / f"raw/{folder}/r{i}.png", np.eye(32), FACTS)
-    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
-    _prepare(tmp_path / "raw", tmp_path / "set", **settings)
+    _prepare(tmp_path / "raw", tmp_path / "set", **ROIS)
     other = f"{key.split('_')[0]}s2"
     with pytest.raises(FileExistsError, match=f"setting {key} was '{other[:-1]}', is '{other}'"):
-        _prepare(tmp_path / "raw", tmp_path / "set", **{key: other}, **settings)
+        _prepare(tmp_path / "raw", tmp_path / "set", **{key: other}, **ROIS)
 
 
 def _as_version_0_5(source, target, settings):
@@ -341,19 +346,15 @@ def test_what_was_made_of_a_source_is_no_part_of_it(patches, tmp_path):
     assert sorted(entries) == [f"p{i}[{i % 2} {1 - i % 2}].png" for i in range(6)]
 
 
-def test_files_that_a_user_put_into_a_made_folder_are_not_lost(tmp_path):
-    for i in range(4):
-        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
-        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
-    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
-    _prepare(tmp_path / "raw", tmp_path / "set", **settings)
+def test_files_that_a_user_put_into_a_made_folder_are_not_lost(regions, tmp_path):
+    _prepare(regions, tmp_path / "set", **ROIS)
     note = tmp_path / "set/train/note.txt"
     note.write_text("mine")
     with pytest.raises(FileExistsError, match=r"1 files that prepare has not made.*note\.txt"):
-        _prepare(tmp_path / "raw", tmp_path / "set", **settings, seed=1, overwrite=True)
+        _prepare(regions, tmp_path / "set", **ROIS, seed=1, overwrite=True)
     assert note.read_text() == "mine"
     note.unlink()
-    _prepare(tmp_path / "raw", tmp_path / "set", **settings, seed=1, overwrite=True)
+    _prepare(regions, tmp_path / "set", **ROIS, seed=1, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -405,12 +406,7 @@ def test_a_datalist_is_not_replaced_by_what_is_made_of_it(tmp_path, converted):
     assert {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()} == before
 
 
-def test_a_set_that_lies_among_the_images_of_regions_is_no_part_of_them(tmp_path):
-    for i in range(4):
-        write_image(tmp_path / f"raw/images/r{i}.png", _noise(i))
-        _raw_mask(tmp_path / f"raw/masks/r{i}.mha", np.eye(32))
-    settings = {"layout": "rois", "dataset": FACTS.to_dict(), "patch_size": 16}
-    datalist = _prepare(tmp_path / "raw", tmp_path / "raw/images/set", **settings)
-    assert json.loads(_prepare(tmp_path / "raw", tmp_path / "set", **settings).read_text()) == json.loads(
-        datalist.read_text()
-    )
+def test_a_set_that_lies_among_the_images_of_regions_is_no_part_of_them(regions, tmp_path):
+    datalist = _prepare(regions, regions / "images/set", **ROIS)
+    other = _prepare(regions, tmp_path / "set", **ROIS)
+    assert json.loads(other.read_text()) == json.loads(datalist.read_text())

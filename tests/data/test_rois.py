@@ -84,7 +84,7 @@ def test_regions_whose_name_is_no_text_are_said(tmp_path):
                 pass
     pairs, faults = find_rois(tmp_path)
     assert list(pairs) == ["a"] and len(faults) == 2
-    assert faults[0].endswith("images/gr\\udcfcn.png: its name is not UTF-8; rename it")
+    assert faults[0].endswith("images/gr\\xfcn.png: its name is not UTF-8; rename it")
 
 
 def test_regions_may_lie_in_subfolders(tmp_path):

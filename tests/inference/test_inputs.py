@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from scripts.core.facts import DatasetFacts
@@ -35,13 +37,26 @@ def test_a_folder_with_its_subfolders_and_links(tmp_path):
     assert len(faults) == 1 and "gone.png" in faults[0] and "nothing.png" in faults[0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_subfolder_that_cannot_be_read_is_a_fault(tmp_path):
-    _files(tmp_path, "in/a.png", "in/sub/b.png")
-    (tmp_path / "in/sub").chmod(0)
-    found, faults = _found(tmp_path / "in", tmp_path / "out")
-    (tmp_path / "in/sub").chmod(0o755)
-    assert found == ["a.png"] and len(faults) == 1 and "sub" in faults[0]
+@contextmanager
+def _no_root():
+    """As a user who may not read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_subfolder_that_cannot_be_read_is_a_fault():
+    with _no_root(), TemporaryDirectory() as folder:  # its own, as nobody else may enter those of pytest
+        images = Path(folder, "in")
+        _files(images, "a.png", "sub/b.png")
+        (images / "sub").chmod(0)
+        found, faults = _found(images, Path(folder, "out"))
+        (images / "sub").chmod(0o755)
+    assert found == ["a.png"] and len(faults) == 1 and f"{images / 'sub'}: cannot be searched" in faults[0]
 
 
 def test_what_runs_wrote_is_left_out(tmp_path):

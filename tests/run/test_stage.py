@@ -5,16 +5,14 @@ import hashlib
 import json
 import logging
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
 import pytest
 import torch
 import yaml
+from lock_holder import hold_lock, refusal
 from monai.bundle import ConfigWorkflow
 from scripts.core import stopping
 from scripts.core.atomic import atomic_path, discard_unfinished
@@ -23,18 +21,6 @@ from scripts.run.holding import hold
 from scripts.run.pipeline import run_pipeline
 from scripts.run.stage import Stage
 from scripts.run.tracking import tracking_uri
-
-LOCK = Path(__file__).parents[2] / "bundle" / "scripts" / "core" / "lock.py"
-# the module alone, as importing the bundle takes seconds
-HOLD = f"""
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("lock", {str(LOCK)!r})
-lock = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(lock)
-with lock.locked(sys.argv[1], "train"):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
 
 
 def _stage(folder, **settings):
@@ -106,8 +92,7 @@ def holder(tmp_path):
     processes = []
 
     def start(path):
-        processes.append(subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=-1, stdout=-1, text=True))
-        assert processes[-1].stdout.readline() == "held\n"
+        processes.append(hold_lock(path))
         return processes[-1]
 
     yield start
@@ -140,10 +125,7 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path, holder, place):
 def test_nor_does_another_run_in_a_folder_of_weights_inside_this_one(tmp_path, holder):
     """A run holds its weights by themselves, as another may write them without working in the run's folder."""
     stage = _stage(tmp_path, writes=[str(tmp_path / "out/models")]).start()
-    process = subprocess.run(
-        [sys.executable, "-c", HOLD, str(tmp_path / "out/models/.lock")], capture_output=True, text=True, input="\n"
-    )
-    assert "in use by stage s" in process.stderr
+    assert "in use by stage s" in refusal(tmp_path / "out/models/.lock")
     stage.finish()
     holder(tmp_path / "out/models/.lock")
     with pytest.raises(BlockingIOError, match="models: in use by train"):

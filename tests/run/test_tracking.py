@@ -19,24 +19,15 @@ from scripts.run.mirror import Mirror
 from scripts.run.stage import Stage
 from scripts.run.track import track
 from scripts.run.tracking import Tracker, tracking_uri
-from scripts.run.tracking_store import prepare_store
 
 EXPERIMENT = "tissue-segmentation"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """Bytes of a store that nothing was logged to."""
-    path = tmp_path_factory.mktemp("store") / "mlruns.db"
-    prepare_store(path)
-    return path.read_bytes()
-
-
 @pytest.fixture
-def out(tmp_path, store):
-    """Folder of a run, with its store: to make one takes seconds."""
+def out(tmp_path, new_store):
+    """Folder of a run, with its store."""
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/mlruns.db").write_bytes(store)
+    (tmp_path / "out/mlruns.db").write_bytes(new_store)
     return tmp_path / "out"
 
 

@@ -20,23 +20,15 @@ from scripts.run.tracking_store import prepare_store, sqlite_uri, store_file
 fork = multiprocessing.get_context("fork")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Bytes of a store as it is made."""
-    path = tmp_path_factory.mktemp("made") / "mlruns.db"
-    prepare_store(path)
-    return path.read_bytes()
-
-
 @pytest.fixture
-def copies(made, monkeypatch):
+def copies(new_store, monkeypatch):
     """MLflow takes no seconds to make a store."""
 
     class Store:
         _engine_map: ClassVar = {}
 
         def __init__(self, uri, root):
-            store_file(uri).write_bytes(made)
+            store_file(uri).write_bytes(new_store)
 
         def _dispose_engine(self):
             pass
@@ -102,9 +94,9 @@ def _half_made(path):
 
 
 @pytest.mark.parametrize("damage", ["half made", "no tables", "empty", "noise", "cut", "torn"])
-def test_a_damaged_store_is_renamed_and_made_anew(tmp_path, made, copies, damage, rng):
+def test_a_damaged_store_is_renamed_and_made_anew(tmp_path, new_store, copies, damage, rng):
     path = tmp_path / "mlruns.db"
-    torn = bytearray(made)
+    torn = bytearray(new_store)
     torn[4096::997] = bytes(len(torn[4096::997]))
     if damage == "half made":
         _half_made(path)
@@ -112,7 +104,9 @@ def test_a_damaged_store_is_renamed_and_made_anew(tmp_path, made, copies, damage
         with closing(sqlite3.connect(path)) as store:
             store.execute("CREATE TABLE alembic_version (version_num)")
     else:
-        path.write_bytes({"empty": b"", "noise": rng.bytes(50_000), "cut": made[: len(made) // 2], "torn": torn}[damage])
+        path.write_bytes(
+            {"empty": b"", "noise": rng.bytes(50_000), "cut": new_store[: len(new_store) // 2], "torn": torn}[damage]
+        )
     before = path.read_bytes()
     (tmp_path / "mlruns-damaged-1.db").touch()
     assert prepare_store(path) == tmp_path / "mlruns-damaged-2.db"
@@ -139,10 +133,10 @@ def test_a_damaged_store_elsewhere_is_left_as_it_is(tmp_path):
     assert path.read_bytes() == b"damaged" * 1000
 
 
-def test_a_locked_store_is_not_a_damaged_one(tmp_path, made, monkeypatch):
+def test_a_locked_store_is_not_a_damaged_one(tmp_path, new_store, monkeypatch):
     monkeypatch.setattr(tracking_store, "_WRITE_PATIENCE", 0.1)
     path = tmp_path / "mlruns.db"
-    path.write_bytes(made)
+    path.write_bytes(new_store)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -150,10 +144,10 @@ def test_a_locked_store_is_not_a_damaged_one(tmp_path, made, monkeypatch):
     assert prepare_store(path) is None
 
 
-def test_artifacts_of_a_moved_store_lie_beside_it_and_others_stay(tmp_path, made):
+def test_artifacts_of_a_moved_store_lie_beside_it_and_others_stay(tmp_path, new_store):
     path = tmp_path / "mlruns/run 1/mlruns.db"  # a name that occurs twice
     path.parent.mkdir(parents=True)
-    path.write_bytes(made)
+    path.write_bytes(new_store)
     with closing(sqlite3.connect(path)) as store, store:
         store.execute(
             "INSERT INTO experiments (experiment_id, name, artifact_location) VALUES (7, 's', 's3://bucket/mlruns')"

@@ -190,13 +190,13 @@ def test_files_that_are_no_slides(tmp_path):
     Image.new("RGB", (30, 30)).save(tmp_path / "image.png")
     (tmp_path / "empty.tif").touch()
     for name in ("notes.svs", "image.png"):
-        with pytest.raises(ValueError, match=f"{name}: is not a slide"):
+        with pytest.raises(ValueError, match=rf"{name}: is not a slide"):
             open_slide(tmp_path / name)
     with pytest.raises(ValueError, match="is empty"):
         open_slide(tmp_path / "empty.tif")
     with pytest.raises(ValueError, match="is a folder"):
         open_slide(tmp_path)
-    with pytest.raises(FileNotFoundError, match="none.svs"):
+    with pytest.raises(FileNotFoundError, match=r"none\.svs"):
         open_slide(tmp_path / "none.svs")
 
 

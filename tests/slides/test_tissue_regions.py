@@ -65,7 +65,7 @@ def test_polygons_with_holes_and_several_at_once(tmp_path, slide):
 def test_what_is_no_collection(tmp_path, slide, wrap):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(wrap(feature("Polygon", [ring(0, 0, 2000, 1500)]))))
-    assert tissue_from_geojson(path, slide, 1.0).area_mm2 == pytest.approx(0.75, rel=1e-3)
+    assert tissue_from_geojson(path, slide, 1.0).area_mm2 == pytest.approx(0.75, rel=5e-3)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from scripts.core.digest import file_sha256
 from scripts.core.errors import root_cause
 from scripts.core.facts import DatasetFacts
 from scripts.data.datalist import write_datalist
+from scripts.networks.registry import register
 from scripts.weights.description import describe
 from scripts.weights.files import build_network, load_state, load_weights, save_weights
-from tiny import write_models
+from tiny import TinyExtractor, write_models
 from torch import nn
 
 FACTS = DatasetFacts(classes=("a", "b"), mpp=0.5, white_background=True)
@@ -134,6 +135,30 @@ def test_a_description_cannot_ask_for_more_memory_than_the_weights_have(tmp_path
     (folder / "classifier.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"classifier\.json: a network of \d+ bytes of weights, .*classifier\.pt has \d+"):
         load_weights(folder / "classifier.pt", "classifier")
+
+
+@register()
+class Looking(nn.Module):
+    """A network whose constructor looks at values, as those of stochastic depth do, and takes a part of another."""
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.rates = [rate.item() for rate in torch.linspace(0, 0.5, 3)]
+        self.extractor = TinyExtractor()
+        self.layer = nn.Sequential(nn.Linear(width, width), nn.Linear(width, 3 * width))[0]
+
+
+def test_nor_one_of_a_network_whose_size_is_known_only_when_it_is_built(tmp_path):
+    network = Looking(2, 600)
+    content = describe(network, "segmenter", FACTS, (32, 32), inference={"flips": True, "window_scales": [1.0]})
+    save_weights(tmp_path / "model.pt", network, content)
+    loaded = load_weights(tmp_path / "model.pt", "segmenter").network
+    assert torch.equal(loaded.layer.weight, network.layer.weight)
+    content = json.loads((tmp_path / "model.json").read_text())
+    content["network"]["arguments"]["width"] = 5_000  # 100 MB
+    _change(tmp_path / "model.json", network=content["network"])
+    with pytest.raises(ValueError, match=r"model\.json: Looking cannot be built .*: it would have more than \d+ bytes"):
+        load_weights(tmp_path / "model.pt", "segmenter")
 
 
 def test_a_described_network_of_another_shape(tmp_path):

@@ -5,7 +5,7 @@ MONAI takes any key, and one that nothing reads changes nothing: a misspelt sett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -175,45 +175,35 @@ class _Check:
             return
         word = value.strip().lower() if isinstance(value, str) else None
         if switch:
-            try:
-                meant = to_switch(value)
-            except ValueError as error:
-                self.faults.append(f"{id_of(where)}: {error}")
-                return
-            if meant is not value:
-                self.meant[id_of(where)] = meant
+            self._take(value, where, to_switch)
         # "none" is a text in its own right where texts are expected, such as the reduction of a loss
         elif word in _WORDS and (word != "none" or not (base is _ABSENT or isinstance(base, str))):
             self.faults.append(f"{id_of(where)}: found the text {value!r}, which counts as true; write {_WORDS[word]}")
         elif where == ("device",):
-            self._device(value)
+            self._take(value, where, _device)
         else:
             self._fit(value, base, where, kind)
 
     def _fit(self, value: Any, base: Any, where: Where, kind: Kind | None) -> None:
         """Check a value that is no mapping."""
         if kind is not None:
-            try:
-                meant = kind.fit(value)
-            except ValueError as error:
-                self.faults.append(f"{id_of(where)}: {error}")
-                return
-            if meant != value and not isinstance(value, tuple):
-                self.meant[id_of(where)] = meant
+            self._take(value, where, kind.fit)
         elif is_component(base):
             if isinstance(value, (str, int, float, list)):
                 self._fault(where, value, "a part, {'_target_': ...}, or an expression")
         elif isinstance(base, Mapping) and not isinstance(value, Mapping):
             self._fault(where, value, f"settings by their names: {', '.join(map(str, base))}")
 
-    def _device(self, value: Any) -> None:
+    def _take(self, value: Any, where: Where, read: Callable[[Any], Any]) -> None:
+        """Check a value by what reads it, and note how it is meant where it is spelt otherwise."""
         try:
-            device = checked_device(value)
+            meant = read(value)
         except ValueError as error:
-            self.faults.append(f"device: {error}")
+            self.faults.append(f"{id_of(where)}: {error}")
             return
-        if device is not value:
-            self.meant["device"] = f"$torch.device({str(device)!r})"
+        # False is spelt 0, too; a tuple is a list
+        if (isinstance(meant, bool) and meant is not value) or (meant != value and not isinstance(value, tuple)):
+            self.meant[id_of(where)] = meant
 
     def _unknown(self, key: str) -> str:
         """Message about a key at the top of the configuration."""
@@ -228,6 +218,11 @@ class _Check:
                 f"write it in overrides, {{{having[0]!r}: {{{key!r}: ...}}}}"
             )
         return no_such(key, self.owner, known)
+
+
+def _device(value: Any) -> Any:
+    device = checked_device(value)
+    return value if device is value else f"$torch.device({str(device)!r})"
 
 
 @cache

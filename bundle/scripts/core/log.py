@@ -17,7 +17,7 @@ __all__ = ["LOG", "current_log", "install_console", "logged_to"]
 LOG = "log.txt"
 
 # libraries that tell of their own workings; they raise what matters
-_LIBRARIES = ("monai", "ignite", "mlflow", "alembic", "sqlalchemy", "py.warnings", "torch", "nibabel", "PIL")
+_LIBRARIES = ("monai", "ignite", "mlflow", "alembic", "sqlalchemy", "py.warnings", "torch", "nibabel", "PIL", "distributed")
 _FORMAT = "%(asctime)s %(name)s %(levelname)s: %(message)s"
 _logs: list[Path] = []
 

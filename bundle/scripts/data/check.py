@@ -29,10 +29,10 @@ def check_dataset(dataset_dir: str | Path, progress: bool = True) -> list[Fault]
 
     Checked are: the datalist itself; each path (inside the dataset unless absolute); each image (present, readable to
     its last byte, of the training patches' size in training, grey or colour as the first one); each mask (present,
-    readable, one value per pixel, values in range, as large as its image); each label (length, values, not all zero);
-    each position (two whole numbers); classes that never occur; images that stand in two sections or with two labels, by
-    content; files in the folders of the images and masks without their counterpart; values of masks that suggest another
-    meaning; whether the datalist says what white is.
+    readable, one value per pixel, values in range, as large as its image); each label (length, values, not all zero,
+    against the true mask); each position (two whole numbers); classes that never occur; images that stand in two sections or
+    with two labels, by content; files in the folders of the images and masks without their counterpart; values of masks that
+    suggest another meaning; whether the datalist says what white is.
 
     Args:
         dataset_dir: prepared dataset.

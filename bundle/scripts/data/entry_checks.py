@@ -100,6 +100,8 @@ class EntryChecks:
             self.add("position", image_path, f"position {entry['position']!r}", POSITION)
         self._check_label(entry, section, image_path, present)
         mask = self._check_mask(entry, section, image, image_path, present)
+        if mask is not None:
+            self._compare(entry.get("label"), mask, image_path)
         if measured and image is not None:
             self.white.add(image, mask, self.facts)
         if not any(fault.severity == "error" for fault in self.faults[before:]):
@@ -149,6 +151,18 @@ class EntryChecks:
             self.add("all-zero label", image, f"label {label}", "at least one class", severity)
         else:
             present |= np.asarray(label, bool)
+
+    def _compare(self, label: Any, mask: np.ndarray, image: Path) -> None:
+        """Where a label and a true mask contradict each other, whatever share of a patch counts as showing a class."""
+        count, most = self.facts.num_classes, max(0.5, self.facts.label_threshold or 0.0)
+        shares = np.bincount(mask.ravel(), minlength=256)[:count] / max(1, mask.size)
+        if not isinstance(label, list) or len(label) != count or shares.sum() <= 0.5:
+            return  # or hardly annotated: what lies elsewhere is not known
+        classes = list(zip(self.facts.classes, label, shares, strict=True))
+        found = [f"no pixel of {name!r} in its mask" for name, value, share in classes if value and not share]
+        found += [f"{name!r} in more than half of it" for name, value, share in classes if not value and share > most]
+        if found:
+            self.add("label and mask", image, f"label {label}, and {', '.join(found)}", "one that fits its mask", "warning")
 
     def _check_mask(
         self, entry: Mapping[str, Any], section: str, image: np.ndarray | None, image_path: Path, present: np.ndarray

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.image_files import image_files
 from ..core.images import suffix
+from ..core.paths import shown
 
 __all__ = ["by_stem", "is_text", "listed"]
 
@@ -21,8 +22,8 @@ def listed(folder: Path, recursive: bool = False, leave_out: Iterable[Path] = ()
     good = [path for path in files if is_text(path)]
     faults += [f"{path}: its name is not UTF-8; rename it" for path in files if not is_text(path)]
     if not good:
-        raise FileNotFoundError("; ".join([f"{folder}: no image found", *map(_printable, faults[:3])]))
-    return good, [_printable(fault) for fault in faults]
+        raise FileNotFoundError("; ".join([f"{folder}: no image found", *map(shown, faults[:3])]))
+    return good, [shown(fault) for fault in faults]
 
 
 def by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
@@ -47,8 +48,3 @@ def is_text(path: str | Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _printable(text: str) -> str:
-    """A message with names in it that may not be UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()

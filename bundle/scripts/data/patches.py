@@ -6,6 +6,7 @@ import logging
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,22 @@ def tabled_patches(
     if left:
         logger.warning("%s: lists %d of %d images, left out are %s%s", table, len(files) - len(left), len(files),
                        ", ".join(path.name for path in left[:3]), ", ..." if len(left) > 3 else "")  # fmt: skip
+    _compare_with_names(table, facts, list(entries.values()))
     return _with_mpp(table, facts, list(entries.values()))
+
+
+def _compare_with_names(table: Path, facts: DatasetFacts, entries: Entries) -> None:
+    """Say where a table and the names of its patches differ: one of them is wrong, or in another order of classes."""
+    named = []
+    for entry in entries:
+        with suppress(ValueError):  # names need no label
+            named.append((entry, label_from_name(entry["image"], facts.num_classes)))
+    others = [(entry, label) for entry, label in named if entry["label"] != label]
+    if others:
+        entry, label = others[0]
+        logger.warning("%s: says other labels than the names of %d of %d patches, the first is %s: %s in the table, %s in "
+                       "its name (classes %s); the table counts", table, len(others), len(named), entry["image"].name,
+                       entry["label"], label, ", ".join(facts.classes))  # fmt: skip
 
 
 def _with_mpp(table: Path, facts: DatasetFacts, entries: Entries) -> tuple[DatasetFacts, Entries]:

@@ -8,6 +8,7 @@ from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
 from .pixel_size import PixelSize, ResamplingBatch, Scaled
 from .predict import ComparisonNetwork
+from .quality import inference_scheme
 from .windows import MultiWindowInferer
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Segmentation",
     "TissueModel",
     "inference_inputs",
+    "inference_scheme",
     "load_model",
 ]

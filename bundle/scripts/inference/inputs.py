@@ -20,7 +20,7 @@ from ..data.datalist import read_datalist
 from ..data.tables import read_table
 from .results import AREAS, Results, made_from
 
-__all__ = ["Inputs", "inference_inputs"]
+__all__ = ["Inputs", "inference_inputs", "is_written"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ def _listed(
                 shown(path),
                 DATALIST_NAME,
             )
-        is_written = cache(_is_written)
-        images = [f for f in files if not _is_result(f, path, is_written)]
+        written = cache(is_written)
+        images = [f for f in files if not _is_result(f, path, written)]
         if len(images) < len(files):
             logger.info("%s: %d files that earlier runs wrote are left out", shown(path), len(files) - len(images))
         return dict.fromkeys(images), faults
@@ -147,17 +147,18 @@ def _once(files: Iterable[tuple[Path, tuple[float, float] | None]]) -> dict[Path
     return dict(found.values())
 
 
-def _is_result(file: Path, root: Path, is_written: Callable[[Path], bool]) -> bool:
+def _is_result(file: Path, root: Path, written: Callable[[Path], bool]) -> bool:
     """Whether a file of a folder is what an earlier run has written: of a stage, of MLflow, or beside its areas."""
     stem = file.name[: len(file.name) - len(suffix(file))]
     for end in _PICTURES:
         if stem.endswith(end) and (file.parent / f"{stem.removesuffix(end)}{AREAS}").is_file():
             return True
     above = list(file.relative_to(root).parents)[:-1]  # the folder itself is what was asked for
-    return any(is_written(root / part) for part in above)
+    return any(written(root / part) for part in above)
 
 
-def _is_written(folder: Path) -> bool:
+def is_written(folder: Path) -> bool:
+    """Whether a folder is one that a stage, or MLflow, has written."""
     if any((folder / name).is_file() for name in _RECORDS):
         return True
     return folder.name == "mlruns" and (folder.parent / "mlruns.db").is_file()

@@ -28,6 +28,7 @@ __all__ = ["Segmentation", "TissueModel", "load_model"]
 # keys of inference.yaml that say what a model gives
 _SETTINGS = (
     "gated",
+    "quality",
     "gate_threshold",
     "flips",
     "window_scales",
@@ -79,8 +80,9 @@ class TissueModel:
     Args:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
-        settings: keys of ``inference.yaml``: ``gated``, ``gate_threshold``, ``flips``, ``window_scales``, ``overlap``,
-            ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files of one's own networks).
+        settings: keys of ``inference.yaml``: ``gated``, ``quality``, ``gate_threshold``, ``flips``, ``window_scales``,
+            ``overlap``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files of one's own
+            networks).
 
     Raises:
         FileNotFoundError: no weights.

@@ -3,6 +3,7 @@
 from .classifier import TissueClassifier
 from .efficientnet import EfficientNetLite0
 from .extractor import FeatureExtractor, ModuleExtractor
+from .folding import folded
 from .gate import GatedSegmenter
 from .hierarchical import HierarchicalClassifier
 from .pda import PDASchedule, ProgressiveDropoutAttention
@@ -25,5 +26,6 @@ __all__ = [
     "ResNet38",
     "SubCategoryClassifier",
     "TissueClassifier",
+    "folded",
     "register",
 ]

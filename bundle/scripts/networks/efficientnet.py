@@ -64,8 +64,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = x
         if hasattr(self, "expand_conv"):
-            y = functional.relu6(self.bn0(self.expand_conv(y)))
-        y = functional.relu6(self.bn1(self.depthwise_conv(y)))
+            y = functional.relu6(self.bn0(self.expand_conv(y)), inplace=True)
+        y = functional.relu6(self.bn1(self.depthwise_conv(y)), inplace=True)
         y = self.bn2(self.project_conv(y))
         return x + y if self.shortcut else y
 
@@ -145,7 +145,7 @@ class EfficientNetLite0(FeatureExtractor):
         """Return ``{layer: feature map}`` for an image ``(N, 3, H, W)`` float in ``[0, 1]``."""
         # (x - 127) / 128 on 0..255, as the weights were trained
         features: dict[str, torch.Tensor] = {}
-        x = functional.relu6(self.bn0(self.conv_stem((image * 255.0 - 127.0) / 128.0)))
+        x = functional.relu6(self.bn0(self.conv_stem((image * 255.0 - 127.0) / 128.0)), inplace=True)
         x = self.emit(features, "stem", x)
         stage = 1
         for index, block in enumerate(self.blocks):
@@ -154,7 +154,7 @@ class EfficientNetLite0(FeatureExtractor):
                 x = self.emit(features, f"stage{stage}", x)
                 stage += 1
         if hasattr(self, "conv_head"):
-            self.emit(features, "head", functional.relu6(self.bn1(self.conv_head(x))))
+            self.emit(features, "head", functional.relu6(self.bn1(self.conv_head(x)), inplace=True))
         return features
 
 

@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 __all__ = ["build", "definition", "register", "registered"]
 
@@ -92,41 +96,53 @@ def definition(network: nn.Module) -> dict[str, Any]:
     return {"component": name, "arguments": arguments}
 
 
-def build(content: Any, source: str = "definition") -> nn.Module:
+def build(content: Any, source: str = "definition", most: float = math.inf) -> nn.Module:
     """A network from its :func:`definition`, with random weights. All of it is checked before anything is built.
 
     Args:
         content: the definition; it is not trusted.
         source: file named in errors.
+        most: bytes of parameters and buffers at which building ends, those that are given up again among them.
 
     Raises:
         ValueError: a component that is not registered, an argument that it does not have or needs and is not given, or a
             value of another type than its parameter's, or than numbers, texts, booleans and lists of them; or arguments that
-            no network can be built from, or one of more than 10,000 modules.
+            no network can be built from, or one of more than 10,000 modules or more bytes.
     """
     _check(content, source, 0)
     state = torch.get_rng_state()  # whoever asks for weights has random numbers of their own
-    bound = register_module_module_registration_hook(_Bound())
+    bound = _Bound(most)
+    hooks = [
+        register_module_module_registration_hook(bound.module),
+        register_module_parameter_registration_hook(bound.tensor),
+        register_module_buffer_registration_hook(bound.tensor),
+    ]
     try:
         return _build(content)
     except Exception as error:  # a constructor may raise anything over arguments that it was not made for
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(f"{source}: {content['component']} cannot be built from its arguments: {reason}") from error
     finally:
-        bound.remove()
+        for hook in hooks:
+            hook.remove()
         torch.set_rng_state(state)
 
 
 class _Bound:
-    """Hook that ends the building of a network that would never come to an end."""
+    """Hooks that end the building of a network that would never come to an end, or be too large."""
 
-    def __init__(self) -> None:
-        self.modules = 0
+    def __init__(self, most: float) -> None:
+        self.modules, self.bytes, self.most = 0, 0, most
 
-    def __call__(self, *_: Any) -> None:
+    def module(self, *_: Any) -> None:
         self.modules += 1
         if self.modules > _MODULES:
             raise ValueError(f"it would have more than {_MODULES} modules")
+
+    def tensor(self, _module: nn.Module, _name: str, value: torch.Tensor | None) -> None:
+        self.bytes += 0 if value is None else value.numel() * value.element_size()
+        if self.bytes > self.most:  # what is only reserved so far takes no memory
+            raise ValueError(f"it would have more than {self.most} bytes of weights")
 
 
 def _build(content: Mapping[str, Any]) -> nn.Module:

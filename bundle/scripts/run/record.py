@@ -24,6 +24,7 @@ Parts = dict[str, str]
 _WHERE = {
     "output_dir", "model_dir", "dataset_dir", "pseudo_mask_dir", "bundle_root", "own", "experiment", "parent_run", "recipe",
     "device", "num_workers", "cache_num", "threads", "compile", "progress",
+    "slides", "shard", "engine", "workers", "scheduler", "dry_run",
 }  # fmt: skip
 # of a training: another number of epochs is the same training, longer or shorter
 _LENGTH = "max_epochs"

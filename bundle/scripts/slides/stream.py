@@ -29,12 +29,14 @@ class Band:
         labels: ``(height, W)`` uint8.
         windows: how many the network has looked at since the band before.
         tissue: tissue pixels in it.
+        probabilities: ``(C, height, W)`` float32 of its tissue, where asked for.
     """
 
     top: int
     labels: np.ndarray
     windows: int
     tissue: int
+    probabilities: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Stream:
         white: whether white pixels of the tissue are background too.
         batch_size: windows in a forward pass.
         device: where the network works.
-        least_tissue: share of the pixels nearest to a window that tissue must exceed for the window to be looked at.
+        least_tissue: share of a window's core that tissue must exceed for the window to be looked at.
+        probabilities: give them with the labels.
     """
 
     grid: WindowGrid
@@ -81,12 +84,12 @@ class Stream:
     batch_size: int = 4
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     least_tissue: float = 0.0
+    probabilities: bool = False
 
     def bands(self, done: int = 0) -> Iterator[Band]:
         """Bands of the map from row ``done`` on, equal to the last bit wherever one begins."""
-        grid, width = self.grid, self.grid.size[1]
-        padded = (grid.count[1] - 1) * grid.step[1] + grid.window[1]
-        blend = Blend(self.classes, max(padded, width), grid.window)
+        grid = self.grid
+        blend = Blend(self.classes, max(grid.size[1], grid.window[1]), grid.window)
         rows = self._rows(done)
         with ThreadPoolExecutor(1, "read-slide") as pool:
             coming = pool.submit(next, rows, None)
@@ -99,9 +102,11 @@ class Stream:
                         blend.add(row.top, row.lefts[part], self.predict(batch.float().div_(255)))
                 if row.last > done:
                     first = max(row.first, done)
-                    labels = self._labels(blend, row)[first - row.first :]
-                    yield Band(first, labels, len(row.lefts), int(row.tissue[first - row.first :].sum()))
-                blend.clear(row.top, grid.step[0])
+                    part = slice(first - row.first, None)
+                    found = self._probabilities(blend, row)[:, part] if self.probabilities else None
+                    tissue = int(row.tissue[part].sum())
+                    yield Band(first, self._labels(blend, row)[part], len(row.lefts), tissue, found)
+                blend.clear(row.first, grid.step[0])
 
     def _labels(self, blend: Blend, row: _Row) -> np.ndarray:
         labels = np.full(row.tissue.shape, self.background, np.uint8)
@@ -113,29 +118,33 @@ class Stream:
                 labels[:, left:right][white] = self.background
         return labels
 
+    def _probabilities(self, blend: Blend, row: _Row) -> np.ndarray:
+        found = np.zeros((self.classes, *row.tissue.shape), np.float32)
+        for left, right in row.spans:
+            tissue = row.tissue[:, left:right]
+            found[:, :, left:right] = blend.probabilities(row.first, row.last - row.first, left, right) * tissue
+        return found
+
     def _rows(self, done: int) -> Iterator[_Row]:
         """Rows of windows that reach below row ``done`` of the map."""
         grid, (height, width), margin = self.grid, self.grid.size, _MARGIN if self.white else 0
         window, step = grid.window, grid.step
         strip = Strip(self.read, width, max(window[0], step[0] + margin) + margin, window[1] + margin)
         seen: list[tuple[int, list[int]]] = []  # last row and left columns of the windows that reach into what is to come
-        start = max(0, -((window[0] - 1 - done) // step[0]))
-        for number in range(start, grid.count[0]):
-            top, lefts = number * step[0], [column * step[1] for column in self._columns(number)]
-            last = height if number == grid.count[0] - 1 else min(height, top + step[0])
-            seen = [*((end, columns) for end, columns in seen if end > top), (top + window[0], lefts)]
+        for number in range(max(0, -((window[0] - 1 - done) // step[0])), grid.rows):
+            first, top = number * step[0], grid.top(number)
+            lefts = grid.lefts(number, self.tissue, self.least_tissue)
+            last = height if number == grid.rows - 1 else min(height, first + step[0])
+            seen = [*((end, columns) for end, columns in seen if end > first), (top + window[0], lefts)]
             spans = _joined([(left, left + window[1]) for _, columns in seen for left in columns])
             reach = max(top + window[0], last + margin)
-            strip.load(max(0, top - margin), reach, [(left - margin, right + margin) for left, right in spans])
+            strip.load(max(0, min(top, first - margin)), reach, [(left - margin, right + margin) for left, right in spans])
             windows = [strip.get(top, left, *window) for left in lefts]
-            inside = [(left, min(right, width)) for left, right in spans if left < width]
+            inside = [(left, min(right, width)) for left, right in spans]
             yield _Row(
-                top, lefts, np.stack(windows) if windows else np.empty((0, *window, 3), np.uint8), top, last, inside,
-                [self._white(strip, top, last, *span) for span in inside], self.tissue(top, last - top),
+                top, lefts, np.stack(windows) if windows else np.empty((0, *window, 3), np.uint8), first, last, inside,
+                [self._white(strip, first, last, *span) for span in inside], self.tissue(first, last - first),
             )  # fmt: skip
-
-    def _columns(self, number: int) -> Sequence[int]:
-        return self.grid.needed(number, self.tissue, self.least_tissue)
 
     def _white(self, strip: Strip, top: int, last: int, left: int, right: int) -> np.ndarray | None:
         if not self.white:

@@ -62,7 +62,8 @@ class TissueMask:
         ]
         (y0, y1), (x0, x1) = ends
         tissue = self._below(y1, x1) - self._below(y0, x1) - self._below(y1, x0) + self._below(y0, x0)
-        return min(1.0, max(0.0, tissue * math.prod(self.step) / max(1, height * width)))
+        found = tissue * math.prod(self.step) / max(1, height * width)
+        return min(1.0, max(0.0, round(found, 9)))  # sums of fractions come near to 0 and 1
 
     def _below(self, y: float, x: float) -> float:
         """Tissue above and left of a point of the mask, in its px."""

@@ -1,9 +1,9 @@
-"""Which windows of a slide the network looks at: a grid of them, without those that see no tissue of their own."""
+"""Which windows of a slide the network looks at: rows of them at equal steps, in each row only where there is tissue."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,11 @@ __all__ = ["WindowGrid"]
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows at equal steps over a map; the last of a row and of a column may reach over its end.
+    """Rows of windows over a map, and where in a row windows stand.
 
-    Each window is nearest to the pixels of its own cell, a step high and wide in its middle; cells at the map's rim reach to
-    it. Together the cells fill the map.
+    A window answers for its core, what is left without half of the overlap on each side; the cores of a row's windows hold
+    all its tissue. Windows stand at the start of each stretch of tissue and go on in equal steps, so that little glass is
+    looked at; none reaches over the map's end unless it is larger than the map.
 
     Args:
         size: (H, W) of the map in px.
@@ -41,35 +42,43 @@ class WindowGrid:
         return tuple(max(1, round(side * (1 - self.overlap))) for side in self.window)  # type: ignore[return-value]
 
     @property
-    def count(self) -> tuple[int, int]:
-        """Windows in a column and in a row of them."""
-        return tuple(
-            1 + max(0, math.ceil((side - window) / step))
-            for side, window, step in zip(self.size, self.window, self.step, strict=True)
-        )  # type: ignore[return-value]
+    def margin(self) -> tuple[int, int]:
+        """(y, x) of a window's side that another window answers for, in px."""
+        return tuple((side - step) // 2 for side, step in zip(self.window, self.step, strict=True))  # type: ignore[return-value]
 
-    def cell(self, axis: int, number: int) -> tuple[int, int]:
-        """First and last but one pixel, along an axis, of the cell of a window, by its number."""
-        step, margin = self.step[axis], (self.window[axis] - self.step[axis]) // 2
-        first = 0 if number == 0 else number * step + margin
-        last = number == self.count[axis] - 1
-        return first, self.size[axis] if last else (number + 1) * step + margin
+    @property
+    def rows(self) -> int:
+        """Number of rows of windows."""
+        return 1 + max(0, math.ceil((self.size[0] - self.window[0]) / self.step[0]))
 
-    def needed(self, row: int, tissue: Callable[[int, int], np.ndarray], least: float = 0.0) -> Sequence[int]:
-        """Numbers of the windows of a row whose cells hold tissue.
+    def top(self, row: int) -> int:
+        """First row of the map that a row of windows looks at."""
+        return max(0, min(row * self.step[0], self.size[0] - self.window[0]))
+
+    def core(self, row: int) -> tuple[int, int]:
+        """Rows of the map that a row of windows answers for: first and last but one."""
+        first = 0 if row == 0 else row * self.step[0] + self.margin[0]
+        return first, self.size[0] if row == self.rows - 1 else (row + 1) * self.step[0] + self.margin[0]
+
+    def lefts(self, row: int, tissue: Callable[[int, int], np.ndarray], least: float = 0.0) -> list[int]:
+        """Left columns of the windows of a row.
 
         Args:
-            row: number of the row of windows.
+            row: number of the row.
             tissue: gives rows of the tissue mask, ``(height, W)`` bool, by top and height.
-            least: share of a cell that tissue must exceed.
+            least: share of its core that tissue must exceed for a window to be looked at.
         """
-        top, bottom = self.cell(0, row)
-        if bottom <= top:
-            return []
-        columns = tissue(top, bottom - top).sum(axis=0, dtype=np.int64)
-        sums = np.concatenate([[0], np.cumsum(columns)])
-        cells = np.array([self.cell(1, number) for number in range(self.count[1])])
-        cells = np.clip(cells, 0, self.size[1])
-        inside = sums[cells[:, 1]] - sums[cells[:, 0]]
-        area = (cells[:, 1] - cells[:, 0]) * (bottom - top)
-        return np.flatnonzero(inside > least * area).tolist()
+        first, last = self.core(row)
+        counts = tissue(first, last - first).sum(axis=0, dtype=np.int64)
+        columns, sums = np.flatnonzero(counts), np.concatenate([[0], np.cumsum(counts)])
+        (_, width), step, margin = self.window, self.step[1], self.margin[1]
+        end = max(0, self.size[1] - width)
+        found: list[int] = []
+        free, covered = 0, 0  # where the next window may stand, and up to where tissue is in the core of one
+        while (number := int(np.searchsorted(columns, covered))) < len(columns):
+            left = min(end, max(free, int(columns[number]) - margin))
+            until = self.size[1] if left == end else left + margin + step
+            if sums[until] - sums[covered] > least * step * (last - first):
+                found.append(left)
+            free, covered = left + step, until
+        return found

@@ -43,7 +43,7 @@ class Description:
         sha256: of the file of weights, in hexadecimal.
         gate_threshold: of a classifier: classes that it gives at most this probability, in [0, 1), are gated.
         inference: of a segmenter: ``flips`` and ``window_scales`` (up to 16, each 0.1 to 10) that its predictions are
-            averaged over.
+            averaged over, and ``overlap`` of the windows, in [0, 1).
         scores: validation scores of the epoch that was kept.
         content: everything that the file holds.
     """
@@ -216,7 +216,7 @@ def _checked(content: Any, source: str) -> Description:
     elif not _fits(inference):
         raise ValueError(
             f"{source}: found inference {shown(inference)}, expected flips (true or false) and window_scales, a list of up "
-            f"to {_MAX_SCALES}, each {WINDOW_SCALE}"
+            f"to {_MAX_SCALES}, each {WINDOW_SCALE}; and, if any, overlap, {PROBABILITY}"
         )
     elif max(facts.patch_size) * max(inference["window_scales"]) > _MAX_WINDOW:
         raise ValueError(
@@ -244,8 +244,9 @@ def _checked(content: Any, source: str) -> Description:
 
 
 def _fits(inference: Any) -> bool:
-    if not isinstance(inference, dict) or set(inference) != {"flips", "window_scales"}:
+    if not isinstance(inference, dict) or set(inference) - {"overlap"} != {"flips", "window_scales"}:
         return False
     flips, scales = inference["flips"], inference["window_scales"]
     listed = isinstance(scales, list) and 1 <= len(scales) <= _MAX_SCALES
-    return isinstance(flips, bool) and listed and all(scale in WINDOW_SCALE for scale in scales)
+    overlaps = inference.get("overlap", 0.0) in PROBABILITY
+    return isinstance(flips, bool) and overlaps and listed and all(scale in WINDOW_SCALE for scale in scales)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from .states import fitting, read_checkpoint, tensors
 __all__ = ["Weights", "build_network", "load_state", "load_weights", "save_weights", "write_description"]
 
 _SLACK = 2**20
+# multiple of its final size that a network may have while it is built: layers of another that it takes a part of
+_WHILE_BUILT = 4
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ def build_network(path: str | Path, kind: str | None = None) -> nn.Module:
     path = Path(path)
     source = str(description_path(path))
     content = read_description(path, kind).network
-    if path.is_file():
-        needed = _size(content, source)
-        if needed > path.stat().st_size + _SLACK:
-            raise ValueError(f"{source}: a network of {needed} bytes of weights, {path} has {path.stat().st_size}")
-    return build(content, source)
+    if not path.is_file():
+        return build(content, source)
+    found = path.stat().st_size + _SLACK
+    needed = _size(content, source)
+    if needed is not None and needed > found:
+        raise ValueError(f"{source}: a network of {needed} bytes of weights, {path} has {path.stat().st_size}")
+    return build(content, source, math.inf if needed is not None else _WHILE_BUILT * found)
 
 
 def load_weights(
@@ -145,11 +150,11 @@ def load_state(network: nn.Module, path: str | Path) -> nn.Module:
     return network
 
 
-def _size(content: Mapping[str, Any], source: str) -> int:
-    """Bytes of a network's state, found without allocating it; 0 for one that cannot be built so."""
+def _size(content: Mapping[str, Any], source: str) -> int | None:
+    """Bytes of a network's state, found without allocating it; ``None`` for one that cannot be built so."""
     try:
         with torch.device("meta"):
             state = build(content, source).state_dict()
     except (NotImplementedError, RuntimeError, ValueError):  # its constructor looks at values, or it has none
-        return 0
+        return None
     return sum(value.numel() * value.element_size() for value in state.values())

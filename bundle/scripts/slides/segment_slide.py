@@ -1,0 +1,227 @@
+"""One slide, from its file to its outputs: rows of labels first, then all that is made from them."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core.paths import shown
+from ..core.threads import set_threads
+from ..inference.model import TissueModel, load_model
+from .cohort_inputs import SlideTask
+from .label_rows import NOT_SEGMENTED, LabelRows
+from .probability_store import ProbabilityStore
+from .slide_files import slide_state
+from .slide_outputs import OUTPUTS, check_outputs, write_outputs
+from .slide_reading import Slide, open_slide
+from .stream import Stream
+from .tissue import TissueMask
+from .tissue_choice import choose_tissue
+from .window_grid import WindowGrid
+
+__all__ = ["SlideSegmenter"]
+
+logger = logging.getLogger(__name__)
+
+# several sizes of windows are averaged within tiles of so many times the largest, a quarter of it shared with the next
+_TILE, _TILE_OVERLAP = 4, 1 / 16
+
+
+@dataclass
+class SlideSegmenter:
+    """Segments slides with a model; can be pickled, and loads the networks where and when it is first used.
+
+    Args:
+        model_dir: folder of weights and their descriptions.
+        device: where the networks run; a GPU if there is one by default.
+        settings: further settings of :class:`~scripts.inference.TissueModel`.
+        mpp: µm/px at which the networks see slides; that of their training patches by default.
+        tissue: ``"auto"``, ``"none"`` (the whole slide counts as tissue), or a GeoJSON of regions, see
+            :func:`~.tissue.choose_tissue`.
+        least_tissue: share of the pixels nearest to a window that tissue must exceed for it to be looked at.
+        damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented"), ``"fail"``.
+        outputs: which of :data:`~.slide_outputs.OUTPUTS` are written.
+        simplify: tolerance of the polygons in px of the label map; 0: exact.
+        threads: threads that the networks run on.
+        fingerprint: identifies networks and settings.
+    """
+
+    model_dir: str
+    device: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    mpp: float | Sequence[float] | None = None
+    tissue: str = "auto"
+    least_tissue: float = 0.02
+    damaged: str = "paint"
+    outputs: Sequence[str] = ("label_map", "geojson", "overlay")
+    simplify: float = 1.0
+    threads: int | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.damaged not in ("paint", "fail"):
+            raise ValueError(f"damaged: found {self.damaged!r}, expected one of paint, fail")
+        check_outputs(self.outputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("model", "seconds_per_window")}
+
+    @cached_property
+    def model(self) -> TissueModel:
+        """The networks; loaded once in a process.
+
+        Raises:
+            ValueError: nothing says at which µm/px they were trained.
+        """
+        set_threads(self.threads)
+        model = load_model(self.model_dir, self.device, **self.settings)
+        if self.mpp is None and model.facts.mpp is None:
+            raise ValueError(
+                f"{self.model_dir}: its weights do not say at which µm/px they were trained, without which no slide can be "
+                "read for them; say it: --model_mpp 0.5"
+            )
+        return model
+
+    @property
+    def map_mpp(self) -> tuple[float, float]:
+        """µm/px (y, x) of the label maps."""
+        mpp = self.model.facts.mpp if self.mpp is None else self.mpp
+        return (float(mpp), float(mpp)) if isinstance(mpp, (int, float)) else (float(mpp[0]), float(mpp[1]))
+
+    def __call__(self, task: SlideTask, folder: Path, report: Callable[[float], None]) -> dict[str, Any]:
+        """Segment a slide into a folder, from where a killed run has left it.
+
+        Args:
+            task: the slide, its name and its µm/px where given.
+            folder: output folder.
+            report: called with the mm² of tissue that are done.
+
+        Returns:
+            What is to be known of it: ``areas``, ``outputs``, ``mpp``, ``tissue_mm2``, ...
+
+        Raises:
+            ValueError: not a slide, or nothing says its µm/px.
+            UnreadableRegion: a part is damaged, and ``damaged`` is ``"fail"``.
+            OSError: the file is gone, or the folder cannot be written.
+        """
+        facts, began = self.model.facts, time.monotonic()
+        with open_slide(task.path, task.mpp) as slide:
+            mask = choose_tissue(slide, self.map_mpp, self.tissue)
+            labels = self._labels_file(task, slide, folder)
+            with LabelRows(labels, slide.grid(self.map_mpp)) as rows:
+                zarr = folder / f"{task.name}{OUTPUTS['probabilities']}" if "probabilities" in self.outputs else None
+                windows = self._segment(slide, mask, rows, report, zarr)
+                result = write_outputs(folder, task.name, rows, slide, facts, self.map_mpp, self.outputs, self.simplify)
+            labels.unlink()
+        return {
+            **result,
+            "mpp": slide.mpp,
+            "mpp_from": slide.mpp_from,
+            "map_mpp": self.map_mpp,
+            "tissue_mm2": round(mask.area_mm2, 4),
+            "windows": windows,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    def estimate(self, task: SlideTask) -> float:
+        """Minutes that a slide will take, by the windows that see tissue.
+
+        Raises:
+            ValueError: not a slide, or nothing says its µm/px.
+        """
+        with open_slide(task.path, task.mpp) as slide:
+            mask, grid = choose_tissue(slide, self.map_mpp, self.tissue), self._grid(slide)
+            windows = sum(len(grid.lefts(row, mask.rows, self.least_tissue)) for row in range(grid.rows))
+        return windows * self.seconds_per_window / 60
+
+    @cached_property
+    def seconds_per_window(self) -> float:
+        """Measured on noise: that of one window in a batch."""
+        window, predict, batch = self._scheme()
+        noise = torch.rand(batch, 3, *window, device=self.model.device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            predict(noise)
+            began = time.perf_counter()
+            float(predict(noise).sum())  # waits for the device
+        return (time.perf_counter() - began) / batch
+
+    def _scheme(self) -> tuple[tuple[int, int], Callable[[torch.Tensor], torch.Tensor], int]:
+        """Window, what predicts it, and how many make a batch. Several sizes of windows are averaged within tiles."""
+        model = self.model
+        inferer, batch = model.inferer, model.inferer.sw_batch_size
+        sizes = [tuple(round(scale * side) for side in model.patch_size) for scale in inferer.scales]
+        largest = tuple(max(size[axis] for size in sizes) for axis in (0, 1))
+        if len(set(sizes)) > 1:
+            return tuple(_TILE * side for side in largest), lambda images: inferer(images, model.network), 1
+        return largest, model.network, max(1, round(batch * min(1.0, _area(model.patch_size) / _area(largest))))
+
+    def _grid(self, slide: Slide) -> WindowGrid:
+        inferer = self.model.inferer
+        overlap = inferer.kwargs["overlap"] if len(set(inferer.scales)) == 1 else _TILE_OVERLAP
+        return WindowGrid(slide.grid(self.map_mpp), self._scheme()[0], overlap)
+
+    def _segment(
+        self,
+        slide: Slide,
+        mask: TissueMask,
+        rows: LabelRows,
+        report: Callable[[float], None],
+        probabilities: Path | None = None,
+    ) -> int:
+        model, (_, predict, batch) = self.model, self._scheme()
+        lost: list[tuple[int, int, int, int]] = []
+        store = None
+        if probabilities is not None:
+            store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
+
+        def read(*box: int) -> Any:
+            return slide.read(*box, self.map_mpp, lost if self.damaged == "paint" else None)
+
+        stream = Stream(
+            self._grid(slide), read, mask.rows, predict, model.facts.num_classes, model.facts.white_value,
+            model.facts.white_background, batch, model.device, self.least_tissue, store is not None,
+        )  # fmt: skip
+        pixel, done, windows, named = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0, 0
+        for top in range(0, rows.done, grid_rows := 4096):  # of a killed run
+            done += int(mask.rows(top, min(grid_rows, rows.done - top)).sum())
+        report(done * pixel)
+        for band in stream.bands(rows.done):
+            for top, left, height, width in lost:
+                first, last = max(0, top - band.top), min(len(band.labels), top + height - band.top)
+                if first < last:
+                    tissue = mask.rows(band.top + first, last - first)[:, left : left + width]
+                    band.labels[first:last, left : left + width][tissue] = NOT_SEGMENTED
+            for box in lost[named:]:
+                logger.warning("%s: cannot be read at (y, x) = (%d, %d) of its map", shown(slide.path), box[0], box[1])
+            named = len(lost)
+            if store is not None:  # before the labels, which say how far it is
+                store.write(band.top, band.probabilities)
+            rows.append(band.labels)
+            done, windows = done + band.tissue, windows + band.windows
+            report(done * pixel)
+        if store is not None:
+            store.finish()
+        return windows
+
+    def _labels_file(self, task: SlideTask, slide: Slide, folder: Path) -> Path:
+        """Where the rows go; the name says of what they are, and rows of anything else are removed."""
+        state = (self.fingerprint, slide_state(task.path, task.mpp), slide.grid(self.map_mpp))
+        name = f".{task.name}.labels"
+        path = folder / f"{name}-{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
+        for other in folder.glob(f"{glob.escape(name)}-*"):
+            if other != path:
+                other.unlink()
+        return path
+
+
+def _area(size: Sequence[int]) -> int:
+    return size[0] * size[1]
