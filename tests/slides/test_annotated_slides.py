@@ -19,6 +19,7 @@ def test_annotations_lie_beside_their_slides(tmp_path):
     _files(
         tmp_path, "a/S1.svs", "a/S1.geojson", "a/S2.ndpi", "a/S2.ndpi.geojson.gz", "b/S3.TIF", "b/S3.GeoJSON", "b/S4.svs",
         "b/S5.svs", ".hidden/S6.svs", ".hidden/S6.geojson", "b/._S3.geojson", "b/other.geojson", "b/notes.txt",
+        "out/S1.ome.tif", "out/S1_areas.json", "out/S1.geojson",
     )  # fmt: skip
     found, faults, table = annotated_slides(tmp_path)
     assert table is None

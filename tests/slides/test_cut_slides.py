@@ -14,6 +14,7 @@ from scripts.core.facts import DatasetFacts
 from scripts.core.images import read_image
 from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
+from scripts.slides.qupath import write_qupath
 from scripts.slides.slide_reading import open_slide
 
 pytest.importorskip("openslide")
@@ -318,9 +319,6 @@ class _Rows:
 
 def test_what_is_exported_for_qupath_comes_back_corrected(tmp_path):
     """Slides, segmented at 1 µm/px, are exported; one piece is given another class; patches have the map's labels."""
-    write_qupath = pytest.importorskip("scripts.slides.qupath").__dict__.get("write_qupath")
-    if write_qupath is None:
-        pytest.skip("nothing writes for QuPath yet")
     slide = draw(tmp_path / "slides/S.tif")
     labels = np.full((HEIGHT // 2, WIDTH // 2), len(CLASSES), np.uint8)  # background
     labels[64:, :256], labels[64:, 256:512] = 0, 1

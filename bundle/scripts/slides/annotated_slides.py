@@ -99,7 +99,7 @@ def _beside(folder: Path) -> tuple[list[AnnotatedSlide], list[str]]:
         for path in (Path(place) / name for name in sorted(names) if not is_hidden(name)):
             if path.name.lower().endswith(_ANNOTATIONS):
                 files.setdefault((path.parent, _without_suffix(path)), []).append(path)
-            elif is_slide_name(path):
+            elif is_slide_name(path) and not _is_label_map(path):
                 paths.append(path)
     found, faults, bare = [], [], []
     for path in one_per_series(paths):
@@ -114,6 +114,12 @@ def _beside(folder: Path) -> tuple[list[AnnotatedSlide], list[str]]:
         others = f" (and {len(bare) - 1} other slides)" if len(bare) > 1 else ""
         faults.append(f"{shown(bare[0])}{others}: no annotations beside it, expected {bare[0].stem}.geojson from QuPath")
     return found, faults
+
+
+def _is_label_map(path: Path) -> bool:
+    """Whether a file is what was written of a slide that was segmented."""
+    name = re.sub(r"\.ome\.tiff?$", "", path.name, flags=re.I)
+    return name != path.name and path.with_name(f"{name}_areas.json").is_file()
 
 
 def _without_suffix(path: Path) -> str:
