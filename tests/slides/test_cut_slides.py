@@ -10,9 +10,11 @@ import logging
 import numpy as np
 import pytest
 import tifffile
+from scripts.core.facts import DatasetFacts
 from scripts.core.images import read_image
 from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
+from scripts.slides.qupath import write_qupath
 from scripts.slides.slide_reading import open_slide
 
 pytest.importorskip("openslide")
@@ -104,7 +106,7 @@ def test_unnamed_is_absent_only_when_told(tmp_path):
     annotate(slide, [box("tumour", 128, 0, 896, 512)])
     prepare(slide.parent, tmp_path / "set", FACTS, **CUT, stride=32)
     assert {p[2] for p in entries(tmp_path / "set")} == set(range(0, 193, 32))
-    prepare(slide.parent, tmp_path / "told", FACTS, **CUT, stride=32, absent="unnamed")
+    prepare(slide.parent, tmp_path / "told", FACTS, **CUT, stride=32, unnamed="absent")
     found = entries(tmp_path / "told")
     assert found["S", 64, 224]["label"] == [1, 0, 0] and {p[2] for p in found} == set(range(0, 225, 32))
 
@@ -228,8 +230,8 @@ def test_nothing_to_cut_is_one_error(tmp_path):
         prepare(slide.parent, tmp_path / "set", {"mpp": 1.0}, **CUT)
     with pytest.raises(FileNotFoundError, match="found no slide with annotations"):
         prepare(_empty(tmp_path / "none"), tmp_path / "set", FACTS, **CUT)
-    with pytest.raises(ValueError, match="prepare#absent: found 'all', expected one of covered, unnamed"):
-        prepare(slide.parent, tmp_path / "set", FACTS, **CUT, absent="all")
+    with pytest.raises(ValueError, match="prepare#unnamed: found 'all', expected one of unknown, absent"):
+        prepare(slide.parent, tmp_path / "set", FACTS, **CUT, unnamed="all")
 
 
 def _empty(path):
@@ -303,3 +305,35 @@ def test_the_table_of_patches_is_one_that_people_can_read(tmp_path):
         "group": "S", "slide": "S", "position_y": "268", "position_x": "118", "mpp": "1.0",
         "tumour": "1", "stroma": "0", "fat": "0",
     }  # fmt: skip
+
+
+class _Rows:
+    """A label map in memory."""
+
+    def __init__(self, labels):
+        self.labels, self.size = labels, labels.shape
+
+    def read(self, top, height):
+        return self.labels[top : top + height]
+
+
+def test_what_is_exported_for_qupath_comes_back_corrected(tmp_path):
+    """Slides, segmented at 1 µm/px, are exported; one piece is given another class; patches have the map's labels."""
+    slide = draw(tmp_path / "slides/S.tif")
+    labels = np.full((HEIGHT // 2, WIDTH // 2), len(CLASSES), np.uint8)  # background
+    labels[64:, :256], labels[64:, 256:512] = 0, 1
+    labels[200:360, 30:210], labels[400:403, 300:303] = 1, 0  # a piece, and a speck, in holes of their surroundings
+    facts = DatasetFacts.from_dict(FACTS)
+    file = tmp_path / "slides/S.geojson"
+    write_qupath(file, _Rows(labels), facts, (1.0, 1.0), (2.0, 2.0), name="S")
+    content = json.loads(file.read_text())
+    (piece,) = [f for f in content["features"] if f["properties"]["measurements"]["Area µm^2"] == 160 * 180]
+    piece["properties"]["classification"] = {"name": "fat", "color": [0, 0, 0]}
+    file.write_text(json.dumps(content))
+    labels[200:360, 30:210] = 2
+    prepare(slide.parent, tmp_path / "set", FACTS, **CUT)
+    found = {p[1:]: e["label"] for p, e in entries(tmp_path / "set").items()}
+    assert len(found) == 56
+    for (top, left), label in found.items():
+        shares = [(labels[top : top + 64, left : left + 64] == k).mean() for k in range(3)]
+        assert label == [int(share > 0.05) for share in shares], (top, left, shares)

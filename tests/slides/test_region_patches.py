@@ -64,7 +64,7 @@ def test_white_that_is_a_background_need_not_be_covered():
 
 
 def test_absent_by_word():
-    rule = PatchRule(1.0, (64, 64), 64, absent="unnamed")
+    rule = PatchRule(1.0, (64, 64), 64, unnamed="absent")
     assert _label([_area(1, 0, 0, 64, 20)], rule=rule).patches == {(0, 0): (1,)}
     found = _label([_area(1, 0, 0, 64, 2)], rule=rule)
     assert not found.patches and found.left_out == {"in which no class reaches label_threshold": 1}

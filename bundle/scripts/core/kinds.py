@@ -179,7 +179,7 @@ SETTINGS: dict[str, Kind] = {
     "prepare:label_threshold": PROBABILITY,
     **dict.fromkeys(("prepare:val_fraction", "prepare:test_fraction", "prepare:min_tissue"), PROBABILITY),
     "prepare:min_cover": _SHARE,
-    "prepare:absent": Text(("covered", "unnamed")),
+    "prepare:unnamed": Text(("unknown", "absent")),
     **dict.fromkeys(("prepare:labels", "prepare:group"), _or_none(_TEXT)),
     **dict.fromkeys(("prepare:layout", "prepare:image_folder", "prepare:mask_folder"), _TEXT),
 }

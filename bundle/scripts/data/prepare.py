@@ -33,7 +33,7 @@ _SCALE = Number(0.01, 100)
 _STRIDE = Number(1, whole=True, unit="px")
 _SEED = Number(0, 2**32 - 1, whole=True)
 _SHARE = Number(0, 1)
-_ABSENT = ("covered", "unnamed")
+_UNNAMED = ("unknown", "absent")
 
 
 def prepare(
@@ -55,7 +55,7 @@ def prepare(
     value_range: Sequence[float] | None = None,
     min_cover: float = 0.95,
     min_tissue: float = 0.25,
-    absent: str = "covered",
+    unnamed: str = "unknown",
     overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -87,8 +87,8 @@ def prepare(
             such images are refused without.
         min_cover: share of the tissue of a slide's patch that regions must cover for its label to be known.
         min_tissue: share of a slide's patch that must be tissue.
-        absent: ``covered``: what regions do not name is absent from patches that they cover; ``unnamed``: from all
-            patches in which they name something.
+        unnamed: what the regions of a slide do not name: ``unknown``, so that only patches that they cover have a label; or
+            ``absent`` from all patches in which they name something.
         overwrite: replace a prepared dataset of other settings, or of a source that has changed.
         progress: whether to show progress bars.
 
@@ -114,7 +114,7 @@ def prepare(
         "stride": stride, "scale": scale, "label_threshold": label_threshold, "val_fraction": val_fraction,
         "test_fraction": test_fraction, "seed": seed, "labels": labels, "group": group, "image_folder": image_folder,
         "mask_folder": mask_folder, "value_range": value_range, "min_cover": min_cover, "min_tissue": min_tissue,
-        "absent": absent,
+        "unnamed": unnamed,
     }  # fmt: skip
     _check(settings)
     with _alone(target):
@@ -225,8 +225,8 @@ def _check(settings: Mapping[str, Any]) -> None:
     if settings["stride"] is not None:
         _STRIDE.check(settings["stride"], "prepare#stride")
     _SHARE.check(settings["min_cover"], "prepare#min_cover")
-    if settings["absent"] not in _ABSENT:
-        raise ValueError(f"prepare#absent: found {shown(settings['absent'])}, expected one of {', '.join(_ABSENT)}")
+    if settings["unnamed"] not in _UNNAMED:
+        raise ValueError(f"prepare#unnamed: found {shown(settings['unnamed'])}, expected one of {', '.join(_UNNAMED)}")
     for key in ("label_threshold", "val_fraction", "test_fraction", "min_tissue"):
         PROBABILITY.check(settings[key], f"prepare#{key}")
     for key in ("image_folder", "mask_folder"):

@@ -22,7 +22,7 @@ __all__ = ["RawData", "cut_raw", "find_raw", "given_files", "settings_of"]
 # settings that the result of a layout does not depend on
 _OF_ROIS = ("patch_size", "stride", "scale", "label_threshold", "test_fraction", "image_folder", "mask_folder")
 # those of sources that are cut
-_OF_SOURCES = ("min_cover", "min_tissue", "absent")
+_OF_SOURCES = ("min_cover", "min_tissue", "unnamed")
 _BY_CONTENT = ("labels",)
 
 

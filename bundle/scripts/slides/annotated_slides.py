@@ -99,7 +99,7 @@ def _beside(folder: Path) -> tuple[list[AnnotatedSlide], list[str]]:
         for path in (Path(place) / name for name in sorted(names) if not is_hidden(name)):
             if path.name.lower().endswith(_ANNOTATIONS):
                 files.setdefault((path.parent, _without_suffix(path)), []).append(path)
-            elif is_slide_name(path):
+            elif is_slide_name(path) and not _is_label_map(path):
                 paths.append(path)
     found, faults, bare = [], [], []
     for path in one_per_series(paths):
@@ -116,13 +116,19 @@ def _beside(folder: Path) -> tuple[list[AnnotatedSlide], list[str]]:
     return found, faults
 
 
+def _is_label_map(path: Path) -> bool:
+    """Whether a file is what was written of a slide that was segmented."""
+    name = re.sub(r"\.ome\.tiff?$", "", path.name, flags=re.I)
+    return name != path.name and path.with_name(f"{name}_areas.json").is_file()
+
+
 def _without_suffix(path: Path) -> str:
     return re.sub(r"\.geojson(\.gz)?$", "", path.name, flags=re.I)
 
 
 def _listed(path: Path) -> tuple[list[AnnotatedSlide], list[str]]:
     table = read_table(path, "slide")
-    columns = [re.sub(r"[\s_]*id$", "", name.lower()) for name in table.columns]
+    columns = [re.sub(r"[\s_]*id$", "", name.strip().lower()) for name in table.columns]
     file, named = (next((name for name in names if name in columns), None) for names in (_FILE, _CLASS))
     if file is None and not (named and all(name in columns for name in _BOX)):
         raise ValueError(

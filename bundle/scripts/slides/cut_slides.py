@@ -46,7 +46,7 @@ _FORMAT = 1
 _ENDS = 2**20  # bytes of a slide's start and end by which it is known
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _COARSER = 1.25  # times the wanted µm/px that a slide may have
-_SETTINGS = ("patch_size", "stride", "label_threshold", "min_cover", "min_tissue", "absent")
+_SETTINGS = ("patch_size", "stride", "label_threshold", "min_cover", "min_tissue", "unnamed")
 
 
 class SlideCutter:

@@ -37,7 +37,7 @@ class PatchRule:
         label_threshold: a class is in the label of a patch if it fills more than this share of it.
         min_cover: share of a patch's tissue that regions must cover: what they do not name is then absent.
         min_tissue: share of a patch that must be tissue.
-        absent: ``"covered"``, or ``"unnamed"``: what no region names is absent, however little of the patch they cover.
+        unnamed: ``"unknown"``, or ``"absent"``: what no region names is absent, however little of the patch they cover.
     """
 
     mpp: float
@@ -46,7 +46,7 @@ class PatchRule:
     label_threshold: float = 0.05
     min_cover: float = 0.95
     min_tissue: float = 0.25
-    absent: str = "covered"
+    unnamed: str = "unknown"
 
 
 @dataclass
@@ -114,7 +114,7 @@ def label_patches(
             continue  # nothing is said of it
         if tissue_here.mean() < rule.min_tissue:
             found.leave_out("with too little tissue")
-        elif rule.absent == "covered" and not _covered(place, tissue_here, values, rule, white):
+        elif rule.unnamed == "unknown" and not _covered(place, tissue_here, values, rule, white):
             found.leave_out("not covered by regions")
         elif not (shown := np.flatnonzero(counts > rule.label_threshold * values.size)).size:
             found.leave_out("in which no class reaches label_threshold")
