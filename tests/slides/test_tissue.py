@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from scripts.slides import all_tissue, find_tissue, open_slide
+from scripts.slides.slide_reading import open_slide
+from scripts.slides.tissue import all_tissue, find_tissue
 
 pytest.importorskip("openslide")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
