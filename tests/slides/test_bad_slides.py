@@ -68,7 +68,7 @@ def test_each_bad_slide_is_a_line_and_the_rest_is_done(tmp_path, cohort):
     (source / "text.svs").write_text("not a slide")
     expected = {
         "absurd.tif": "100 µm/px which no slide has (expected 0.05 to 20); say it by the column mpp of the CSV, or by --mpp",
-        "cut.tif": "truncated",
+        "cut.tif": "copy it anew",
         "empty.svs": "is empty, expected a slide",
         "no_size.tif": "does not say its µm/px; say it by the column mpp of the CSV, or by --mpp",
         "screen.tif": "72 px per inch, which no slide has",
@@ -300,4 +300,7 @@ def test_two_slides_of_one_name_have_outputs_each(tmp_path, cohort):
         (tmp_path / "in" / folder).mkdir(parents=True)
         write_slide(tmp_path / "in" / folder / "a.tif", stained())
     assert cohort(tmp_path / "in")["finished"] == 2
-    assert [name for name in written(tmp_path / "out") if name.endswith(".ome.tif")] == ["one_a.ome.tif", "two_a.ome.tif"]
+    assert [name for name in written(tmp_path / "out") if name.endswith(".ome.tif")] == [
+        "one_a_tif.ome.tif",
+        "two_a_tif.ome.tif",
+    ]

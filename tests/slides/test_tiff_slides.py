@@ -151,7 +151,7 @@ def test_reads_of_all_pixel_sizes_agree_across_levels(tmp_path, kind):
     [
         (lambda p: tifffile.imwrite(p, np.zeros((64, 64, 3), np.uint16), photometric="rgb", metadata=None), "samples of 16 bits"),
         (lambda p: tifffile.imwrite(p, np.zeros((64, 64), np.float32), metadata=None), "samples of 32 bits"),
-        (lambda p: tifffile.imwrite(p, np.zeros((5, 64, 64), np.uint8), ome=True), "stack of 5 planes"),
+        (lambda p: tifffile.imwrite(p, np.zeros((5, 64, 64), np.uint8), ome=True), "a stack of 5 planes"),
         (lambda p: tifffile.imwrite(p, np.zeros((64, 64, 2), np.uint8), photometric="minisblack", planarconfig="contig",
                                     metadata=None), "2 channels"),
     ],

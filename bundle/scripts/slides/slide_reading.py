@@ -44,7 +44,7 @@ def open_slide(path: str | Path, mpp: float | Sequence[float] | None = None) -> 
     except OSError as error:
         raise type(error)(f"{shown(path)}: {error.strerror}, expected a slide") from error
     if empty:
-        raise ValueError(f"{shown(path)}: is empty, expected a slide")
+        raise ValueError(f"{shown(path)}: is empty, expected a slide; copy it anew")
     pixels = _pixels(path)
     try:
         found, source = slide_mpp(path, mpp, pixels.stated, pixels.hint)
@@ -61,7 +61,7 @@ def _pixels(path: Path) -> SlidePixels:
     if vendor not in (None, "generic-tiff"):
         return OpenSlidePixels(path)
     if not is_tiff(path):
-        raise ValueError(f"{shown(path)}: is not a slide: neither OpenSlide nor tifffile knows its format")
+        raise ValueError(f"{shown(path)}: is not a slide: neither OpenSlide nor tifffile knows its format; leave it out")
     if vendor and not is_ome(path):  # of OME-TIFF it sees neither the pixel size nor all levels
         try:
             return OpenSlidePixels(path)
