@@ -26,8 +26,8 @@ from .slide_files import check_unchanged, slide_state
 from .slide_outputs import OUTPUTS, check_outputs, check_packages, write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
-from .tissue import TissueMask
 from .tissue_choice import check_tissue, choose_tissue
+from .tissue_mask import TissueMask
 from .window_grid import WindowGrid
 
 __all__ = ["SlideSegmenter"]
@@ -48,7 +48,7 @@ class SlideSegmenter:
         settings: further settings of :class:`~scripts.inference.TissueModel`.
         mpp: µm/px at which the networks see slides; that of their training patches by default.
         tissue: ``"auto"``, ``"none"`` (the whole slide counts as tissue), or a GeoJSON of regions, see
-            :func:`~.tissue.choose_tissue`.
+            :func:`~.tissue_choice.choose_tissue`.
         least_tissue: share of the pixels nearest to a window that tissue must exceed for it to be looked at.
         damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented"), ``"fail"``.
         outputs: which of :data:`~.slide_outputs.OUTPUTS` are written.
