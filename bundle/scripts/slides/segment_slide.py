@@ -21,7 +21,7 @@ from .cohort_inputs import SlideTask
 from .damaged_parts import DamagedParts
 from .extras import extra
 from .label_rows import LabelRows
-from .probability_store import ProbabilityStore, unfinished
+from .probability_store import ProbabilityStore
 from .slide_files import check_unchanged, slide_state
 from .slide_outputs import OUTPUTS, check_outputs, check_packages, write_outputs
 from .slide_reading import Slide, open_slide
@@ -203,8 +203,7 @@ class SlideSegmenter:
     ) -> int:
         model, (_, predict, batch) = self.model, self._scheme()
         damaged, store = DamagedParts(), None
-        whole = rows.done == rows.size[0]  # a run was killed while it wrote the outputs
-        if probabilities is not None and not (whole and not unfinished(probabilities).exists()):
+        if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
             store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
 
         def read(*box: int) -> Any:

@@ -99,7 +99,7 @@ def write_outputs(
         result.update(write_qupath(path, rows, facts, mpp, scale, simplify=simplify, name=name))
 
     def picture(path: Path) -> None:
-        thumbnail, downsample = slide.thumbnail(_LONGEST, lost=[])  # what cannot be read is white, and hatched
+        thumbnail, downsample = slide.thumbnail(_LONGEST)
         write_slide_overlay(path, thumbnail, downsample, rows, facts, slide.mpp, scale)
 
     writers: dict[str, Callable[[Path], None]] = {
@@ -108,6 +108,6 @@ def write_outputs(
     for output in outputs:
         if output in writers:
             path = folder / f"{name}{OUTPUTS[output]}"
-            discard_unfinished(path)  # of a run that was killed
+            discard_unfinished(path)  # of a killed process
             writers[output](path)
     return {**result, "outputs": [f"{name}{OUTPUTS[output]}" for output in outputs]}

@@ -172,19 +172,17 @@ class Slide:
             self._fill(image, (top, left), level, axes, part, lost)
         return image
 
-    def thumbnail(self, longest: int, lost: list[Box] | None = None) -> tuple[np.ndarray, tuple[float, float]]:
+    def thumbnail(self, longest: int) -> tuple[np.ndarray, tuple[float, float]]:
         """The slide's bounds as a picture whose longer side has ``longest`` px, or fewer if the slide has.
 
-        Args:
-            longest: px.
-            lost: as in :meth:`read`.
+        What cannot be read is white in it.
 
         Returns:
             ``(h, w, 3)`` uint8, and how many px of level 0 (y, x) one of its px is.
         """
         factor = max(1.0, max(self.bounds[2:]) / longest)
         mpp = tuple(own * factor for own in self.mpp)
-        return self._read((0, 0, *self._grid(mpp)), mpp, lost), (factor, factor)
+        return self._read((0, 0, *self._grid(mpp)), mpp, []), (factor, factor)
 
     def _level_for(self, mpp: tuple[float, float]) -> int:
         """The coarsest level whose pixels are not larger than those wanted."""
