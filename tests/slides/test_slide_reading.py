@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tifffile
+from made_slides import damage, half, write_slide
+from made_slides import picture as drawn
 from PIL import Image
-from scipy.ndimage import gaussian_filter
-from scripts.slides import UnreadableRegion, open_slide
+from scripts.slides.slide_pixels import UnreadableRegion
+from scripts.slides.slide_reading import open_slide
 
 openslide = pytest.importorskip("openslide")
 
 SIZE = (1001, 803)
 
 
-def picture(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
-    noise = gaussian_filter(np.random.default_rng(seed).standard_normal((*size, 3)), (3, 3, 0))
-    return np.rint((noise - noise.min()) / np.ptp(noise) * 255).astype(np.uint8)
-
-
-def half(image: np.ndarray) -> np.ndarray:
-    h, w = (n // 2 for n in image.shape[:2])
-    return image[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 3).mean((1, 3)).round().astype(np.uint8)
-
-
-def write_slide(path, image, levels=3, mpp=0.5, **options):
-    """A pyramid of pages that OpenSlide reads, unless it has strips."""
-    options = {"tile": (256, 256), "compression": "zlib"} | options
-    with tifffile.TiffWriter(path) as file:
-        for level in range(levels):
-            size = {"resolution": (1e4 / mpp / 2**level,) * 2, "resolutionunit": "centimeter"} if mpp else {}
-            file.write(image, photometric="rgb", subfiletype=int(level > 0), metadata=None, **size, **options)
-            image = half(image)
-    return path
+def picture(size: tuple[int, int] = SIZE) -> np.ndarray:
+    return drawn(size)
 
 
 def resampled(image: np.ndarray, mpp: float, own: float = 0.5) -> np.ndarray:
@@ -214,13 +198,7 @@ def test_a_slide_cut_short(tmp_path, share, options):
 def test_a_damaged_tile_is_named_and_the_rest_is_read(tmp_path, options):
     image = picture((1024, 1024))
     path = write_slide(tmp_path / "a.tif", image, levels=1, **options)
-    with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
-        at = 5  # the tile of rows and columns 256 to 511, or the strip of rows 640 to 767
-        offset, count = page.dataoffsets[at], page.databytecounts[at]
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        file.write(b"\xff" * count)
+    damage(path, 5)  # the tile of rows and columns 256 to 511, or the strip of rows 640 to 767
     first, last = (256, 512) if not options else (640, 768)
     with open_slide(path) as slide:
         for _ in range(2):

@@ -53,7 +53,8 @@ def run_cohort(
         workers: Dask processes on this machine; not used with ``scheduler``.
         scheduler: address of a Dask scheduler (``tcp://host:8786``), or the file that it writes.
         dry_run: list the work, and do nothing.
-        estimate: minutes that a slide will take; raises as ``segment`` would for what is no slide.
+        estimate: minutes that a slide will take; raises as ``segment`` would for what is no slide; ``None``: the method
+            of that name of what ``make_segment`` makes, if it has one.
         progress: whether to show a bar, in mm² of tissue.
         fingerprint: identifies networks and settings; slides done with others are done again.
         make_segment: makes ``segment``, once in each Dask worker; can be pickled.
@@ -83,6 +84,8 @@ def run_cohort(
     if len(to_do) < len(tasks):
         logger.info("%d of %d slides have been segmented before", len(tasks) - len(to_do), len(tasks))
     if dry_run:
+        if estimate is None and make_segment is not None and to_do:
+            estimate = getattr(_made(make_segment), "estimate", None)
         return _list_work(tasks, to_do, faults, estimate)
     _check_folder(folder)
     bar = TissueBar(len(to_do), progress)
@@ -151,7 +154,7 @@ def _here(
                 "%s: was started %d times and its process died; it goes last", shown(task.path), starts[task.name]
             )
     if make and tasks:
-        segment = segment()
+        segment = _made(segment)
     waiting = sorted(tasks, key=lambda task: starts[task.name] > 1)
     in_work: list[tuple[SlideTask, Outcome]] = []
     for last in (False, True):  # those in work by another process once more at the end: it may have died
@@ -164,6 +167,13 @@ def _here(
             bar.end(outcome)
             yield outcome
         waiting = [task for task, _ in in_work]
+
+
+def _made(make: Callable[[], Segment]) -> Any:
+    """What segments; what is wrong with it, as with its networks, is wrong for all slides, and is said once."""
+    segment = make()
+    getattr(segment, "ready", lambda: None)()
+    return segment
 
 
 def _starts(folder: Path, task: SlideTask) -> int:

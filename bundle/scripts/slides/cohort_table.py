@@ -70,6 +70,8 @@ def cohort_rows(folder: str | Path, fingerprint: str = "") -> list[dict[str, Any
         row.update({key: value for key, value in result.items() if isinstance(value, (int, float, str))})
         if isinstance(result.get("mpp"), list):
             row.update(zip(("mpp_y", "mpp_x"), result["mpp"], strict=False))
+        if isinstance(result.get("not_segmented"), dict):
+            row["not segmented mm2"] = result["not_segmented"].get("mm2", 0.0)
         for name, values in (result.get("areas") or {}).items():
             row.update({f"{name} {key}": value for key, value in values.items()})
         rows.append(

@@ -33,7 +33,7 @@ class LabelRows:
     def __init__(self, path: str | Path, size: Sequence[int]) -> None:
         self.path = Path(path)
         self.size = (int(size[0]), int(size[1]))
-        self._file: BinaryIO = open(self.path, "a+b")  # noqa: SIM115
+        self._file: BinaryIO = open(self.path, "a+b", buffering=0)  # noqa: SIM115
         self.done = os.fstat(self._file.fileno()).st_size // self.size[1]
         if self.done > self.size[0]:
             self._file.close()
@@ -45,12 +45,18 @@ class LabelRows:
 
         Raises:
             ValueError: they are of another width or type, or more than are missing.
+            OSError: the disk is full.
         """
         if rows.dtype != np.uint8 or rows.shape[1:] != self.size[1:] or self.done + len(rows) > self.size[0]:
             raise ValueError(f"expected at most {self.size[0] - self.done} rows of {self.size[1]} bytes, found {rows.shape}")
         self._file.seek(0, os.SEEK_END)
-        self._file.write(np.ascontiguousarray(rows))
-        self._file.flush()  # what is written outlives the process, if not the machine
+        left = memoryview(np.ascontiguousarray(rows)).cast("B")
+        try:
+            while left:
+                left = left[self._file.write(left) :]  # not buffered: it outlives the process, if not the machine
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
         self.done += len(rows)
 
     def read(self, top: int, height: int) -> np.ndarray:

@@ -48,7 +48,9 @@ class OpenSlidePixels:
             self._slide = self._opened()
             self._describe(self._slide)
         except self._openslide.OpenSlideError as error:
-            raise ValueError(f"{shown(path)}: truncated or damaged, OpenSlide cannot open it ({error})") from error
+            raise ValueError(
+                f"{shown(path)}: truncated or damaged, OpenSlide cannot open it ({error}); copy it anew"
+            ) from error
         self._blocks: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
 
     def _opened(self) -> Any:

@@ -11,16 +11,22 @@ import numpy as np
 from ..core.facts import DatasetFacts
 from .extras import extra
 
-__all__ = ["ProbabilityStore"]
+__all__ = ["ProbabilityStore", "unfinished"]
 
 _CHUNK = (256, 512)
+
+
+def unfinished(path: str | Path) -> Path:
+    """What a store is called while it is written."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.part")
 
 
 class ProbabilityStore:
     """A Zarr group of two arrays: ``probabilities`` ``(C, H, W)`` and ``certainty`` ``(H, W)``, 255 for 1.
 
-    Certainty is how far the highest probability is above the second. What was not written is 0. The folder is called
-    ``<path>.part`` until :meth:`finish`, and one that a killed process left is gone on with.
+    Certainty is how far the highest probability is above the second. What was not written is 0. Until
+    :meth:`finish` the folder has the name of :func:`unfinished`, and one that a killed process left is gone on with.
 
     Args:
         path: target, ``.zarr``.
@@ -34,7 +40,7 @@ class ProbabilityStore:
 
     def __init__(self, path: str | Path, size: tuple[int, int], facts: DatasetFacts, mpp: tuple[float, float]) -> None:
         zarr = extra("zarr")
-        self.path, self.part = Path(path), Path(f"{path}.part")
+        self.path, self.part = Path(path), unfinished(path)
         self.group = zarr.open_group(str(self.part), mode="a")
         self.group.attrs.update({"classes": list(facts.classes), "mpp": list(mpp), "axes": ["class", "y", "x"]})
         shapes = {"probabilities": (facts.num_classes, *size), "certainty": tuple(size)}
@@ -45,6 +51,17 @@ class ProbabilityStore:
             elif self.group[name].shape != shape:
                 found = self.group[name].shape
                 raise ValueError(f"{self.part}: {name} of size {found}, expected {shape}; remove the folder")
+
+    @classmethod
+    def is_whole(cls, path: str | Path, done: int, height: int) -> bool:
+        """Whether a killed process has finished its folder, by the rows of labels done of a map of so many.
+
+        What another run left is removed where no row is done.
+        """
+        part = unfinished(path)
+        if done == 0 and part.exists():
+            shutil.rmtree(part)
+        return done == height and Path(path).exists() and not part.exists()
 
     def write(self, top: int, probabilities: np.ndarray) -> None:
         """Write rows from ``top`` on: ``(C, height, W)`` float in [0, 1]. Rows may be written again."""

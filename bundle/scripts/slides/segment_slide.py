@@ -18,14 +18,16 @@ from ..core.paths import shown
 from ..core.threads import set_threads
 from ..inference.model import TissueModel, load_model
 from .cohort_inputs import SlideTask
-from .label_rows import NOT_SEGMENTED, LabelRows
+from .damaged_parts import DamagedParts
+from .extras import extra
+from .label_rows import LabelRows
 from .probability_store import ProbabilityStore
-from .slide_files import slide_state
-from .slide_outputs import OUTPUTS, check_outputs, write_outputs
+from .slide_files import check_unchanged, slide_state
+from .slide_outputs import OUTPUTS, check_outputs, check_packages, write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
-from .tissue import TissueMask
-from .tissue_choice import choose_tissue
+from .tissue_choice import check_tissue, choose_tissue
+from .tissue_mask import TissueMask
 from .window_grid import WindowGrid
 
 __all__ = ["SlideSegmenter"]
@@ -46,7 +48,7 @@ class SlideSegmenter:
         settings: further settings of :class:`~scripts.inference.TissueModel`.
         mpp: µm/px at which the networks see slides; that of their training patches by default.
         tissue: ``"auto"``, ``"none"`` (the whole slide counts as tissue), or a GeoJSON of regions, see
-            :func:`~.tissue.choose_tissue`.
+            :func:`~.tissue_choice.choose_tissue`.
         least_tissue: share of the pixels nearest to a window that tissue must exceed for it to be looked at.
         damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented"), ``"fail"``.
         outputs: which of :data:`~.slide_outputs.OUTPUTS` are written.
@@ -70,10 +72,21 @@ class SlideSegmenter:
     def __post_init__(self) -> None:
         if self.damaged not in ("paint", "fail"):
             raise ValueError(f"damaged: found {self.damaged!r}, expected one of paint, fail")
-        check_outputs(self.outputs)
+        self.outputs = check_outputs(self.outputs)
+        check_tissue(self.tissue)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("model", "seconds_per_window")}
+
+    def ready(self) -> None:
+        """Load the networks, and see that all packages are there that the outputs need, before the first slide is read.
+
+        Raises:
+            ValueError: nothing says at which µm/px the networks were trained; a package is missing.
+        """
+        extra("openslide")
+        check_packages(self.outputs)
+        _ = self.model
 
     @cached_property
     def model(self) -> TissueModel:
@@ -111,15 +124,25 @@ class SlideSegmenter:
         Raises:
             ValueError: not a slide, or nothing says its µm/px.
             UnreadableRegion: a part is damaged, and ``damaged`` is ``"fail"``.
-            OSError: the file is gone, or the folder cannot be written.
+            OSError: the file is gone or has changed, or the folder cannot be written.
         """
+        state = slide_state(task.path, task.mpp)
+        try:
+            return self._segmented(task, folder, report, state)
+        except OSError:
+            check_unchanged(task.path, state, task.mpp)  # which explains parts that cannot be read
+            raise
+
+    def _segmented(self, task: SlideTask, folder: Path, report: Callable[[float], None], state: str) -> dict[str, Any]:
         facts, began = self.model.facts, time.monotonic()
         with open_slide(task.path, task.mpp) as slide:
             mask = choose_tissue(slide, self.map_mpp, self.tissue)
+            if not mask.area_mm2:
+                logger.warning("%s: found no tissue: all is background (--tissue none takes all of it)", shown(task.path))
             labels = self._labels_file(task, slide, folder)
             with LabelRows(labels, slide.grid(self.map_mpp)) as rows:
                 zarr = folder / f"{task.name}{OUTPUTS['probabilities']}" if "probabilities" in self.outputs else None
-                windows = self._segment(slide, mask, rows, report, zarr)
+                windows = self._segment(slide, mask, rows, report, zarr, lambda: check_unchanged(task.path, state, task.mpp))
                 result = write_outputs(folder, task.name, rows, slide, facts, self.map_mpp, self.outputs, self.simplify)
             labels.unlink()
         return {
@@ -175,34 +198,28 @@ class SlideSegmenter:
         mask: TissueMask,
         rows: LabelRows,
         report: Callable[[float], None],
-        probabilities: Path | None = None,
+        probabilities: Path | None,
+        check: Callable[[], None],
     ) -> int:
         model, (_, predict, batch) = self.model, self._scheme()
-        lost: list[tuple[int, int, int, int]] = []
-        store = None
-        if probabilities is not None:
+        damaged, store = DamagedParts(), None
+        if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
             store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
 
         def read(*box: int) -> Any:
-            return slide.read(*box, self.map_mpp, lost if self.damaged == "paint" else None)
+            return slide.read(*box, self.map_mpp, damaged.boxes if self.damaged == "paint" else None)
 
         stream = Stream(
             self._grid(slide), read, mask.rows, predict, model.facts.num_classes, model.facts.white_value,
             model.facts.white_background, batch, model.device, self.least_tissue, store is not None,
         )  # fmt: skip
-        pixel, done, windows, named = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0, 0
+        pixel, done, windows = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0
         for top in range(0, rows.done, grid_rows := 4096):  # of a killed run
             done += int(mask.rows(top, min(grid_rows, rows.done - top)).sum())
         report(done * pixel)
         for band in stream.bands(rows.done):
-            for top, left, height, width in lost:
-                first, last = max(0, top - band.top), min(len(band.labels), top + height - band.top)
-                if first < last:
-                    tissue = mask.rows(band.top + first, last - first)[:, left : left + width]
-                    band.labels[first:last, left : left + width][tissue] = NOT_SEGMENTED
-            for box in lost[named:]:
-                logger.warning("%s: cannot be read at (y, x) = (%d, %d) of its map", shown(slide.path), box[0], box[1])
-            named = len(lost)
+            check()  # what is no longer the slide is not taken for damage
+            damaged.paint(band.top, band.labels, mask.rows(band.top, len(band.labels)))
             if store is not None:  # before the labels, which say how far it is
                 store.write(band.top, band.probabilities)
             rows.append(band.labels)
@@ -210,6 +227,12 @@ class SlideSegmenter:
             report(done * pixel)
         if store is not None:
             store.finish()
+        if damaged.first is not None:
+            y, x = slide.to_level0(*damaged.first, self.map_mpp)
+            logger.warning(
+                "%s: %.4g mm² of its tissue, from y %d, x %d of level 0 on, cannot be read and is \"not segmented\"; "
+                "copy the slide anew, or --damaged fail", shown(slide.path), damaged.pixels * pixel, y, x,
+            )  # fmt: skip
         return windows
 
     def _labels_file(self, task: SlideTask, slide: Slide, folder: Path) -> Path:

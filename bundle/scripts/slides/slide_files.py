@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["SLIDE_SUFFIXES", "is_slide_name", "one_per_series", "slide_state"]
+from ..core.paths import shown
+
+__all__ = ["SLIDE_SUFFIXES", "check_unchanged", "is_slide_name", "one_per_series", "slide_state"]
 
 #: Ends of the names of slides.
 SLIDE_SUFFIXES = (
@@ -44,6 +46,24 @@ def slide_state(path: str | Path, mpp: Sequence[float] | None = None) -> str:
             states += [entry.stat() for entry in _companions(path)]
     listed = "" if mpp is None else f", {mpp[0]:g} x {mpp[1]:g} µm/px"
     return f"{sum(s.st_size for s in states)} bytes, {max(s.st_mtime_ns for s in states)} ns{listed}"
+
+
+def check_unchanged(path: str | Path, state: str, mpp: Sequence[float] | None = None) -> None:
+    """See that a slide is still the one that it was, as :func:`slide_state` said.
+
+    Raises:
+        OSError: it, or the share that it lies on, is gone; or it has changed.
+    """
+    try:
+        now = slide_state(path, mpp)
+    except OSError as error:
+        raise type(error)(
+            f"{shown(path)}: is no longer there ({error.strerror}); once it is back, the same command continues"
+        ) from error
+    if now != state:
+        raise OSError(
+            f"{shown(path)}: has changed while it was read: found {now}, at the start {state}; once it is whole, run again"
+        )
 
 
 def _companions(path: Path) -> Iterator[os.DirEntry]:

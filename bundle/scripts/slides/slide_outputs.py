@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.atomic import discard_unfinished
 from ..core.facts import DatasetFacts
+from .extras import extra
 from .label_rows import LabelRows
 from .label_tiff import write_label_tiff
 from .qupath import write_qupath
@@ -14,7 +16,7 @@ from .slide_areas import slide_areas
 from .slide_overlay import write_slide_overlay
 from .slide_reading import Slide
 
-__all__ = ["OUTPUTS", "check_outputs", "write_outputs"]
+__all__ = ["OUTPUTS", "check_outputs", "check_packages", "write_outputs"]
 
 #: Ends of the names of what can be written, by the name of the output.
 OUTPUTS = {
@@ -24,17 +26,38 @@ OUTPUTS = {
     "overlay": "_overlay.jpg",
     "probabilities": ".zarr",
 }
+_NEEDS = {
+    "geojson": ("rasterio.features", "shapely"),
+    "geojson.gz": ("rasterio.features", "shapely"),
+    "probabilities": ("zarr",),
+}
 _LONGEST = 2000  # px of the longer side of the overlay
 
 
-def check_outputs(outputs: Sequence[str]) -> None:
-    """Refuse an output that there is not.
+def check_outputs(outputs: str | Sequence[str]) -> tuple[str, ...]:
+    """Outputs as they are named: a sequence, or a text with commas.
 
     Raises:
-        ValueError: its name, and those that there are.
+        ValueError: an output that there is not.
     """
-    if unknown := [name for name in outputs if name not in OUTPUTS]:
+    names = outputs.split(",") if isinstance(outputs, str) else outputs
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"outputs: found {outputs!r}, expected some of {', '.join(OUTPUTS)}")
+    names = tuple(dict.fromkeys(name.strip() for name in names))
+    if unknown := [name for name in names if name not in OUTPUTS]:
         raise ValueError(f"outputs: found {unknown[0]!r}, expected some of {', '.join(OUTPUTS)}")
+    return names
+
+
+def check_packages(outputs: Sequence[str]) -> None:
+    """See that the packages are there that outputs need.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    for output in outputs:
+        for module in _NEEDS.get(output, ()):
+            extra(module)
 
 
 def write_outputs(
@@ -84,5 +107,7 @@ def write_outputs(
     }  # fmt: skip
     for output in outputs:
         if output in writers:
-            writers[output](folder / f"{name}{OUTPUTS[output]}")
+            path = folder / f"{name}{OUTPUTS[output]}"
+            discard_unfinished(path)  # of a killed process
+            writers[output](path)
     return {**result, "outputs": [f"{name}{OUTPUTS[output]}" for output in outputs]}

@@ -21,7 +21,7 @@ from .tiff_slides import TiffPixels, is_ome, is_tiff
 __all__ = ["Slide", "open_slide"]
 
 _SAME = 1e-3  # share by which a level's pixels may differ from those wanted and still be taken as they are
-_LEAST_LOST = 64  # px of the grid: the smallest part that is tried alone where something cannot be read
+_LEAST_LOST = 64, 128  # px of the grid, of the level: the smallest part that is tried alone where something cannot be read
 
 
 def open_slide(path: str | Path, mpp: float | Sequence[float] | None = None) -> Slide:
@@ -44,7 +44,7 @@ def open_slide(path: str | Path, mpp: float | Sequence[float] | None = None) -> 
     except OSError as error:
         raise type(error)(f"{shown(path)}: {error.strerror}, expected a slide") from error
     if empty:
-        raise ValueError(f"{shown(path)}: is empty, expected a slide")
+        raise ValueError(f"{shown(path)}: is empty, expected a slide; copy it anew")
     pixels = _pixels(path)
     try:
         found, source = slide_mpp(path, mpp, pixels.stated, pixels.hint)
@@ -61,7 +61,7 @@ def _pixels(path: Path) -> SlidePixels:
     if vendor not in (None, "generic-tiff"):
         return OpenSlidePixels(path)
     if not is_tiff(path):
-        raise ValueError(f"{shown(path)}: is not a slide: neither OpenSlide nor tifffile knows its format")
+        raise ValueError(f"{shown(path)}: is not a slide: neither OpenSlide nor tifffile knows its format; leave it out")
     if vendor and not is_ome(path):  # of OME-TIFF it sees neither the pixel size nor all levels
         try:
             return OpenSlidePixels(path)
@@ -175,12 +175,14 @@ class Slide:
     def thumbnail(self, longest: int) -> tuple[np.ndarray, tuple[float, float]]:
         """The slide's bounds as a picture whose longer side has ``longest`` px, or fewer if the slide has.
 
+        What cannot be read is white in it.
+
         Returns:
             ``(h, w, 3)`` uint8, and how many px of level 0 (y, x) one of its px is.
         """
         factor = max(1.0, max(self.bounds[2:]) / longest)
         mpp = tuple(own * factor for own in self.mpp)
-        return self._read((0, 0, *self._grid(mpp)), mpp), (factor, factor)
+        return self._read((0, 0, *self._grid(mpp)), mpp, []), (factor, factor)
 
     def _level_for(self, mpp: tuple[float, float]) -> int:
         """The coarsest level whose pixels are not larger than those wanted."""
@@ -213,7 +215,8 @@ class Slide:
         except UnreadableRegion:
             if lost is None:
                 raise
-            if max(len(rows), len(columns)) <= _LEAST_LOST:
+            least = (max(1, min(_LEAST_LOST[0], int(_LEAST_LOST[1] / axis.step))) for axis in axes)
+            if all(len(span) <= most for span, most in zip(part, least, strict=True)):
                 lost.append((rows.start, columns.start, len(rows), len(columns)))
                 return
             for quarter in ((y, x) for y in halves(rows) for x in halves(columns)):

@@ -32,13 +32,13 @@ def check_whole(path: Path) -> None:
         seen: set[int] = set()
         while at := _number(file.read(place), order):
             if at in seen or len(seen) > _MOST_PAGES:
-                raise ValueError(f"{shown(path)}: damaged: its pages are linked in a ring")
+                raise ValueError(f"{shown(path)}: damaged: its pages are linked in a ring; copy it anew")
             seen.add(at)
             file.seek(at)
             count = _number(file.read(counter), order)
             end = at + counter + count * entry
             if end + place > size:
-                raise ValueError(f"{shown(path)}: truncated: a page of it begins beyond its end, {size} bytes")
+                raise ValueError(f"{shown(path)}: truncated: a page of it begins beyond its end, {size} bytes; copy it anew")
             tags = np.frombuffer(file.read(count * entry), np.uint8).reshape(count, entry)
             _check_segments(path, file, tags, order, big, size)
             file.seek(end)
@@ -56,14 +56,18 @@ def _check_segments(path: Path, file: BinaryIO, tags: np.ndarray, order: str, bi
         if length > len(value):
             where = _number(value, order)
             if where + length > size:
-                raise ValueError(f"{shown(path)}: truncated: the list of its tiles reaches beyond its end, {size} bytes")
+                raise ValueError(
+                    f"{shown(path)}: truncated: the list of its tiles reaches beyond its end, {size} bytes; copy it anew"
+                )
             file.seek(where)
             value = file.read(length)
         found[number] = np.frombuffer(value[:length], order + _TYPES[kind]).astype(np.uint64)
     for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
         one, other = found.get(offsets), found.get(counts)
         if one is not None and other is not None and len(one) == len(other) and len(one) and (one + other).max() > size:
-            raise ValueError(f"{shown(path)}: truncated: some of its tiles or strips are beyond its end, {size} bytes")
+            raise ValueError(
+                f"{shown(path)}: truncated: some of its tiles or strips are beyond its end, {size} bytes; copy it anew"
+            )
 
 
 def _number(data: bytes, order: str) -> int:

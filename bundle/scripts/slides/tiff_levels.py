@@ -70,7 +70,7 @@ class TiffLevel:
                 raise ValueError(f"damaged: found {len(one.dataoffsets)} strips or tiles, expected {expected}")
             ends = np.asarray(one.dataoffsets, np.int64) + np.asarray(one.databytecounts, np.int64)
             if len(one.databytecounts) != expected or ends.max() > file_size:
-                raise ValueError("truncated: some of its strips or tiles are beyond the file's end")
+                raise ValueError("truncated: some of its strips or tiles are beyond the file's end; copy it anew")
         self.rows_at: Callable[[int], int] | None = None
         plain = int(page.compression) == 1 and not page.is_tiled and not self.planar and len(self.pages) == 1
         if plain and int(page.predictor) == 1 and int(page.fillorder) == 1:

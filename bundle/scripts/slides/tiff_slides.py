@@ -59,7 +59,9 @@ class TiffPixels:
         try:
             self._file = _opened(path)
         except Exception as error:
-            raise ValueError(f"{shown(path)}: truncated or damaged, no TIFF can be read from it ({error})") from error
+            raise ValueError(
+                f"{shown(path)}: truncated or damaged, no TIFF can be read from it ({error}); copy it anew"
+            ) from error
         try:
             self._describe()
         except ValueError as error:
@@ -67,7 +69,9 @@ class TiffPixels:
             raise ValueError(f"{shown(path)}: {error}") from error
         except Exception as error:  # parsers of metadata raise everything on damaged files
             self._file.close()
-            raise ValueError(f"{shown(path)}: truncated or damaged ({type(error).__name__}: {error})") from error
+            raise ValueError(
+                f"{shown(path)}: truncated or damaged ({type(error).__name__}: {error}); copy it anew"
+            ) from error
 
     def _describe(self) -> None:
         series = self._file.series

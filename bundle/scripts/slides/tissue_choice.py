@@ -7,10 +7,22 @@ from pathlib import Path
 
 from ..core.paths import shown
 from .slide_reading import Slide
-from .tissue import TissueMask, all_tissue, find_tissue
+from .tissue_mask import TissueMask, all_tissue, find_tissue
 from .tissue_regions import tissue_from_geojson
 
-__all__ = ["choose_tissue"]
+__all__ = ["check_tissue", "choose_tissue"]
+
+_EXPECTED = "expected auto, none, a GeoJSON, or a folder of one for each slide"
+
+
+def check_tissue(tissue: str) -> None:
+    """See that it is a word that :func:`choose_tissue` knows, or a file or folder that is there.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    if tissue not in ("auto", "none") and not Path(tissue).exists():
+        raise FileNotFoundError(f"tissue: found {shown(tissue)}, which is no file; {_EXPECTED}")
 
 
 def choose_tissue(slide: Slide, mpp: float | Sequence[float], tissue: str = "auto") -> TissueMask:
@@ -34,8 +46,5 @@ def choose_tissue(slide: Slide, mpp: float | Sequence[float], tissue: str = "aut
     if path.is_dir():
         path = path / f"{slide.path.stem}.geojson"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{shown(slide.path)}: found no regions {shown(path)}; expected tissue to be auto, none, a GeoJSON, or a folder "
-            "of one for each slide"
-        )
+        raise FileNotFoundError(f"{shown(slide.path)}: found no regions {shown(path)}; {_EXPECTED}")
     return tissue_from_geojson(path, slide, mpp)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from scripts.slides import all_tissue, find_tissue, open_slide
+from scripts.slides.slide_reading import open_slide
+from scripts.slides.tissue_mask import all_tissue, find_tissue
 
 pytest.importorskip("openslide")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -36,9 +37,11 @@ def test_a_drawn_slide(tmp_path):
     truth = write_drawn_slide(tmp_path / "a.tif", 1600, compression="zlib")
     with open_slide(tmp_path / "a.tif") as slide:
         assert slide.mpp == pytest.approx((0.5, 0.5), rel=1e-4) and len(slide.levels) >= 2
-        mask = find_tissue(slide, 1.0)
+        mask, islands = find_tissue(slide, 1.0), find_tissue(slide, 1.0, speck=0)
     assert 0.3 < truth < 0.5
-    assert mask.share(0, 0, *mask.size) == pytest.approx(truth, abs=0.06)  # small islands are none, lumens are not filled
+    assert islands.share(0, 0, *mask.size) == pytest.approx(truth, abs=0.06)  # lumens are not filled
+    # islands of less than 0.01 mm² are none: many, on a slide of 0.8 mm
+    assert 0.8 * truth < mask.share(0, 0, *mask.size) < islands.share(0, 0, *mask.size)
     assert mask.area_mm2 == pytest.approx(mask.share(0, 0, *mask.size) * 0.64, rel=1e-6)
 
 
@@ -148,6 +151,6 @@ def test_all_tissue(tmp_path):
 
 def test_a_large_slide_has_a_coarser_mask(tmp_path, monkeypatch):
     with slide_of(tmp_path / "a.tif", [(np.s_[400:1200, 400:800], PINK)]) as slide:
-        monkeypatch.setattr("scripts.slides.tissue._MOST_PIXELS", 10_000)
+        monkeypatch.setattr("scripts.slides.tissue_mask._MOST_PIXELS", 10_000)
         mask = find_tissue(slide, 1.0)
     assert mask.mask.size <= 10_100 and mask.area_mm2 == pytest.approx(0.32, rel=0.05)
