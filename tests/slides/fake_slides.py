@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.core.atomic import write_text
-from scripts.slides import SlideTask
+from scripts.slides.cohort_inputs import SlideTask
 
 
 def write_slides(folder: Path, **words: str) -> Path:

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from fake_slides import segment, starts, write_slides
-from scripts.slides import SlideTask, run_cohort
-from scripts.slides.cohort import TissueBar
+from scripts.slides.cohort import TissueBar, run_cohort
+from scripts.slides.cohort_inputs import SlideTask
 from scripts.slides.slide_record import Outcome, read_record
 
 # a fork of this process, which has imported the bundle

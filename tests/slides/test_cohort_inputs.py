@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from fake_slides import segment, write_slides
-from scripts.slides import SlideTask, cohort_slides, run_cohort
-from scripts.slides.cohort_inputs import of_shard
+from scripts.slides.cohort import run_cohort
+from scripts.slides.cohort_inputs import SlideTask, cohort_slides, of_shard
 
 
 def _names(source, folder):

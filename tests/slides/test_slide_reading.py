@@ -7,7 +7,8 @@ import pytest
 import tifffile
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from scripts.slides import UnreadableRegion, open_slide
+from scripts.slides.slide_pixels import UnreadableRegion
+from scripts.slides.slide_reading import open_slide
 
 openslide = pytest.importorskip("openslide")
 

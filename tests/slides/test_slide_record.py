@@ -6,7 +6,7 @@ import json
 
 import pytest
 from fake_slides import segment, starts, write_slides
-from scripts.slides import SlideTask
+from scripts.slides.cohort_inputs import SlideTask
 from scripts.slides.slide_record import MOST_STARTS, is_finished, read_record, work_on
 
 

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from scripts.slides import open_slide, tissue_from_geojson
-from scripts.slides.tissue_regions import fill_polygon, geojson_polygons
+from scripts.slides.slide_reading import open_slide
+from scripts.slides.tissue_regions import fill_polygon, geojson_polygons, tissue_from_geojson
 from skimage.draw import polygon2mask
 
 pytest.importorskip("openslide")

@@ -33,7 +33,7 @@ from .region_patches import Labelled, PatchRule, label_patches
 from .regions import ClassNames, Frame, Regions, read_regions
 from .slide_pixels import UnreadableRegion
 from .slide_reading import Slide, open_slide
-from .tissue import find_tissue
+from .tissue_mask import find_tissue
 
 __all__ = ["SlideCutter"]
 

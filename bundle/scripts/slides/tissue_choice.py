@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.paths import shown
 from .slide_reading import Slide
-from .tissue import TissueMask, all_tissue, find_tissue
+from .tissue_mask import TissueMask, all_tissue, find_tissue
 from .tissue_regions import tissue_from_geojson
 
 __all__ = ["choose_tissue"]

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.geometry import as_mpp
 from ..core.paths import shown
 from .slide_reading import Slide
-from .tissue import TissueMask, mask_grid
+from .tissue_mask import TissueMask, mask_grid
 
 __all__ = ["fill_polygon", "geojson_polygons", "tissue_from_geojson"]
 

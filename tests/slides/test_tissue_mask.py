@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from scripts.slides import all_tissue, find_tissue, open_slide
+from scripts.slides.slide_reading import open_slide
+from scripts.slides.tissue_mask import all_tissue, find_tissue
 
 pytest.importorskip("openslide")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -148,6 +149,6 @@ def test_all_tissue(tmp_path):
 
 def test_a_large_slide_has_a_coarser_mask(tmp_path, monkeypatch):
     with slide_of(tmp_path / "a.tif", [(np.s_[400:1200, 400:800], PINK)]) as slide:
-        monkeypatch.setattr("scripts.slides.tissue._MOST_PIXELS", 10_000)
+        monkeypatch.setattr("scripts.slides.tissue_mask._MOST_PIXELS", 10_000)
         mask = find_tissue(slide, 1.0)
     assert mask.mask.size <= 10_100 and mask.area_mm2 == pytest.approx(0.32, rel=0.05)
