@@ -46,6 +46,17 @@ class ProbabilityStore:
                 found = self.group[name].shape
                 raise ValueError(f"{self.part}: {name} of size {found}, expected {shape}; remove the folder")
 
+    @classmethod
+    def is_whole(cls, path: str | Path, done: int, height: int) -> bool:
+        """Whether a killed process has finished its folder, by the rows of labels done of a map of so many.
+
+        What another run left is removed where no row is done.
+        """
+        part = Path(f"{path}.part")
+        if done == 0 and part.exists():
+            shutil.rmtree(part)
+        return done == height and Path(path).exists() and not part.exists()
+
     def write(self, top: int, probabilities: np.ndarray) -> None:
         """Write rows from ``top`` on: ``(C, height, W)`` float in [0, 1]. Rows may be written again."""
         rows = slice(top, top + probabilities.shape[1])

@@ -24,8 +24,8 @@ from .slide_files import slide_state
 from .slide_outputs import OUTPUTS, check_outputs, write_outputs
 from .slide_reading import Slide, open_slide
 from .stream import Stream
-from .tissue import TissueMask
 from .tissue_choice import choose_tissue
+from .tissue_mask import TissueMask
 from .window_grid import WindowGrid
 
 __all__ = ["SlideSegmenter"]
@@ -46,7 +46,7 @@ class SlideSegmenter:
         settings: further settings of :class:`~scripts.inference.TissueModel`.
         mpp: µm/px at which the networks see slides; that of their training patches by default.
         tissue: ``"auto"``, ``"none"`` (the whole slide counts as tissue), or a GeoJSON of regions, see
-            :func:`~.tissue.choose_tissue`.
+            :func:`~.tissue_choice.choose_tissue`.
         least_tissue: share of the pixels nearest to a window that tissue must exceed for it to be looked at.
         damaged: what becomes of a slide with parts that cannot be read: ``"paint"`` (they are "not segmented"), ``"fail"``.
         outputs: which of :data:`~.slide_outputs.OUTPUTS` are written.
@@ -180,7 +180,7 @@ class SlideSegmenter:
         model, (_, predict, batch) = self.model, self._scheme()
         lost: list[tuple[int, int, int, int]] = []
         store = None
-        if probabilities is not None:
+        if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
             store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
 
         def read(*box: int) -> Any:

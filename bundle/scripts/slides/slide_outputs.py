@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.atomic import discard_unfinished
 from ..core.facts import DatasetFacts
 from .label_rows import LabelRows
 from .label_tiff import write_label_tiff
@@ -84,5 +85,7 @@ def write_outputs(
     }  # fmt: skip
     for output in outputs:
         if output in writers:
-            writers[output](folder / f"{name}{OUTPUTS[output]}")
+            path = folder / f"{name}{OUTPUTS[output]}"
+            discard_unfinished(path)  # of a killed process
+            writers[output](path)
     return {**result, "outputs": [f"{name}{OUTPUTS[output]}" for output in outputs]}

@@ -175,12 +175,14 @@ class Slide:
     def thumbnail(self, longest: int) -> tuple[np.ndarray, tuple[float, float]]:
         """The slide's bounds as a picture whose longer side has ``longest`` px, or fewer if the slide has.
 
+        What cannot be read is white in it.
+
         Returns:
             ``(h, w, 3)`` uint8, and how many px of level 0 (y, x) one of its px is.
         """
         factor = max(1.0, max(self.bounds[2:]) / longest)
         mpp = tuple(own * factor for own in self.mpp)
-        return self._read((0, 0, *self._grid(mpp)), mpp), (factor, factor)
+        return self._read((0, 0, *self._grid(mpp)), mpp, []), (factor, factor)
 
     def _level_for(self, mpp: tuple[float, float]) -> int:
         """The coarsest level whose pixels are not larger than those wanted."""
