@@ -260,7 +260,7 @@ def test_the_picture_shows_the_rooms_on_their_floors_and_what_they_import():
     picture, arrows = _blocks(page, "")
     floors: list[set[str]] = []
     for line in picture.splitlines():
-        number, room, commands = re.fullmatch(r"( ?\d)?\s+(\w+)\s+.*?(\S+\.yaml(?:, \S+\.yaml)*)?", line).groups()
+        number, room, commands = re.fullmatch(r"( ?\d+)?\s+(\w+)\s+.*?(\S+\.yaml(?:, \S+\.yaml)*)?", line).groups()
         floors = [set(), *floors] if number else floors
         floors[0].add(room)
         assert all((CONFIGS / c).is_file() for c in (commands or "").split(", ") if c), line
