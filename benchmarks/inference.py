@@ -4,12 +4,13 @@
 
 The networks and datasets are those of benchmarks/accuracy.py under WORK/<dataset>/<seed>/default. A scheme is settings of
 inference; its cost is CPU seconds per megapixel on one thread, network and all, so that other work on the machine counts
-little. Validation regions choose, test regions are for the one that is chosen.
+little. Runs that the record has are not made again. Validation regions choose, test regions are for the one that is chosen.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
@@ -25,16 +26,15 @@ from scripts.core.metrics import ConfusionMatrix
 from scripts.data.datalist import read_datalist
 from scripts.inference import TissueModel, load_model
 
-SINGLE = {"flips": False, "window_scales": [2.0], "overlap": 0.25}
+SINGLE = {"flips": False, "turned": False, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.1}
 #: Settings of inference by the name of the scheme.
 SCHEMES: dict[str, dict[str, Any]] = {
-    "best": {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5},
-    "112 + 224 px, no flips": {"flips": False, "window_scales": [1.0, 2.0], "overlap": 0.25},
-    "224 px": SINGLE,
-    "112 px": {**SINGLE, "window_scales": [1.0]},
-    "336 px": {**SINGLE, "window_scales": [3.0]},
-    "224 px, four flips": {**SINGLE, "flips": True},
-    "224 px, no gate": {**SINGLE, "gated": False},
+    "best": {"quality": "best"},
+    "fast": {"quality": "fast"},
+    "fast, gate at 0.1": {"quality": "fast", "gate_threshold": 0.1},
+    "fast, no gate": {"quality": "fast", "gated": False},
+    "fast, not turned, gate at 0.1": SINGLE,
+    "two sizes, overlap 0.25, no flips": {**SINGLE, "window_scales": [1.0, 2.0]},
 }
 
 
@@ -49,22 +49,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "inference.json")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    runs = []
+    runs = before(options.out)
+    known = {tuple(r[k] for k in ("dataset", "seed", "scheme", "section")) for r in runs}
     for dataset in options.datasets:
         for seed in options.seeds:
             folder = options.work / dataset / str(seed)
             for scheme in options.schemes:
-                model = load_model(folder / "default" / "models", "cpu", **SCHEMES[scheme])
                 for section in options.sections:
+                    if (dataset, seed, scheme, section) in known:
+                        continue
+                    model = load_model(folder / "default" / "models", "cpu", **SCHEMES[scheme])
                     found = measure(model, folder / "data", section)
                     runs.append({"dataset": dataset, "seed": seed, "scheme": scheme, "section": section, **found})
                     print(f"{dataset} {seed} {scheme}, {section}: {found}", file=sys.stderr, flush=True)
     table = summarise(runs)
     print_table(*layout(table))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    record(options.out, "inference", {"schemes": {name: SCHEMES[name] for name in options.schemes}},
+    record(options.out, "inference", {"schemes": SCHEMES},
            {"runs": runs, "table": table}, torch.device("cpu"))  # fmt: skip
     return 0
+
+
+def before(out: Path) -> list[dict[str, Any]]:
+    """Runs of the record that is there, which are not made again."""
+    return json.loads(out.read_text(encoding="utf-8"))["results"]["runs"] if out.is_file() else []
 
 
 def measure(model: TissueModel, dataset_dir: Path, section: str) -> dict[str, float]:

@@ -132,7 +132,7 @@ SETTINGS: dict[str, Kind] = {
     "own": _or_none(_PATH, Listed(_PATH)),
     "initial_kind": Text(("deeplab", "resnet101")),
     "section": Text(("training", "validation", "test")),
-    "quality": Text(("recorded", "best")),
+    "quality": Text(("recorded", "fast", "best")),
     "output_format": Text(("png", "nii.gz", "nrrd")),
     "slides": Either((_PATH, Listed(_PATH))),
     "tissue": _TEXT,
