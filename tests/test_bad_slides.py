@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from made_slides import damage, stained, write_slide
 from scripts.core.facts import DatasetFacts
-from scripts.slides import SlideSegmenter, run_cohort
+from scripts.slides import SlideSegmenter, region_files, run_cohort
 from scripts.slides.label_rows import NOT_SEGMENTED, LabelRows
 from tiny import write_models
 
@@ -138,6 +138,18 @@ def test_a_damaged_tile_is_painted_and_told_of_once(tmp_path, cohort, caplog, op
     assert not lost.any()
     assert (label_map(tmp_path / "out")[:40, :40] == 2).all()  # what is lost of the tissue mask is no more than that either
     assert written(tmp_path / "out") == ALL
+
+
+@BACKENDS
+def test_a_slide_of_which_nothing_can_be_read_fails(tmp_path, cohort, options):
+    path = write_slide(tmp_path / "a.tif", stained((512, 256), glass=0), levels=1, **options)
+    for number in range(8 if options else 2):
+        damage(path, number)
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"a\.tif: none of its tissue can be read; copy it anew"):
+            cohort(path)
+        assert written(tmp_path / "out") == ["a.json"]
+        assert not list((tmp_path / "out").glob(".*"))
 
 
 @BACKENDS
@@ -293,6 +305,16 @@ def test_regions_are_tissue_and_no_slides(tmp_path, cohort):
     cohort(path, tissue=str(regions))
     tissue = label_map(tmp_path / "out") != 2
     assert tissue[:64, :128].mean() > 0.99 and not tissue[64:].any() and not tissue[:, 128:].any()
+
+
+def test_results_depend_on_what_regions_say(tmp_path):
+    assert region_files("auto") == region_files("none") == []
+    for name in "ba":
+        (tmp_path / f"{name}.geojson").touch()
+    assert region_files(str(tmp_path / "a.geojson")) == [str(tmp_path / "a.geojson")]
+    assert region_files(str(tmp_path)) == [str(tmp_path / "a.geojson"), str(tmp_path / "b.geojson")]
+    with pytest.raises(FileNotFoundError, match="tissue: found"):
+        region_files(str(tmp_path / "c.geojson"))
 
 
 def test_two_slides_of_one_name_have_outputs_each(tmp_path, cohort):

@@ -5,5 +5,6 @@ from .cohort import run_cohort
 from .cohort_inputs import stage_folder
 from .cut_slides import SlideCutter
 from .segment_slide import SlideSegmenter
+from .tissue_choice import region_files
 
-__all__ = ["SlideCutter", "SlideSegmenter", "run_cohort", "stage_folder"]
+__all__ = ["SlideCutter", "SlideSegmenter", "region_files", "run_cohort", "stage_folder"]

@@ -122,7 +122,7 @@ class SlideSegmenter:
             What is to be known of it: ``areas``, ``outputs``, ``mpp``, ``tissue_mm2``, ...
 
         Raises:
-            ValueError: not a slide, or nothing says its µm/px.
+            ValueError: not a slide, nothing says its µm/px, or none of its tissue can be read.
             UnreadableRegion: a part is damaged, and ``damaged`` is ``"fail"``.
             OSError: the file is gone or has changed, or the folder cannot be written.
         """
@@ -225,6 +225,9 @@ class SlideSegmenter:
             rows.append(band.labels)
             done, windows = done + band.tissue, windows + band.windows
             report(done * pixel)
+        if damaged.pixels and damaged.pixels == done:
+            rows.path.unlink()
+            raise ValueError(f"{shown(slide.path)}: none of its tissue can be read; copy it anew, or save it otherwise")
         if store is not None:
             store.finish()
         if damaged.first is not None:

@@ -10,7 +10,7 @@ from .slide_reading import Slide
 from .tissue_mask import TissueMask, all_tissue, find_tissue
 from .tissue_regions import tissue_from_geojson
 
-__all__ = ["check_tissue", "choose_tissue"]
+__all__ = ["check_tissue", "choose_tissue", "region_files"]
 
 _EXPECTED = "expected auto, none, a GeoJSON, or a folder of one for each slide"
 
@@ -23,6 +23,19 @@ def check_tissue(tissue: str) -> None:
     """
     if tissue not in ("auto", "none") and not Path(tissue).exists():
         raise FileNotFoundError(f"tissue: found {shown(tissue)}, which is no file; {_EXPECTED}")
+
+
+def region_files(tissue: str) -> list[str]:
+    """Files that :func:`choose_tissue` reads, on whose content a slide's results depend.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+    """
+    check_tissue(tissue)
+    if tissue in ("auto", "none"):
+        return []
+    path = Path(tissue)
+    return [str(p) for p in sorted(path.glob("*.geojson"))] if path.is_dir() else [tissue]
 
 
 def choose_tissue(slide: Slide, mpp: float | Sequence[float], tissue: str = "auto") -> TissueMask:
