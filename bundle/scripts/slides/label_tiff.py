@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from .label_rows import NOT_SEGMENTED, LabelRows
 
 __all__ = ["label_palette", "write_label_tiff"]
 
+_IDS = uuid.UUID("0b6f3c6e-7d5c-5f1b-8a55-3d1c2f4b9e70")
 _GREY = (160, 160, 160)
 _TILE = 512
 _CLASSIC = 2**32 - 2**25  # bytes of a pyramid, not compressed, that certainly fit a TIFF of 32-bit offsets
@@ -66,10 +68,12 @@ def write_label_tiff(
         "resolutionunit": "CENTIMETER",
         "maxworkers": 1,
     }
+    described = json.dumps({**content, **(place or {})})
     metadata = {
         "axes": "YX",
+        "UUID": f"urn:uuid:{uuid.uuid5(_IDS, described)}",  # not of the time: equal maps, equal files
         "Name": facts.name,
-        "Description": json.dumps({**content, **(place or {})}),
+        "Description": described,
         "PhysicalSizeX": mpp[1], "PhysicalSizeXUnit": "µm", "PhysicalSizeY": mpp[0], "PhysicalSizeYUnit": "µm",
     }  # fmt: skip
     big = height * width * 4 / 3 > _CLASSIC

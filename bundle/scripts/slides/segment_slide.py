@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 # several sizes of windows are averaged within tiles of so many times the largest, a quarter of it shared with the next
 _TILE, _TILE_OVERLAP = 4, 1 / 16
+_APART = 512  # px of the map: damage that is nearer to damage is not named again
 
 
 @dataclass
@@ -179,6 +180,7 @@ class SlideSegmenter:
     ) -> int:
         model, (_, predict, batch) = self.model, self._scheme()
         lost: list[tuple[int, int, int, int]] = []
+        named: list[tuple[int, int]] = []
         store = None
         if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
             store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
@@ -190,7 +192,7 @@ class SlideSegmenter:
             self._grid(slide), read, mask.rows, predict, model.facts.num_classes, model.facts.white_value,
             model.facts.white_background, batch, model.device, self.least_tissue, store is not None,
         )  # fmt: skip
-        pixel, done, windows, named = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0, 0
+        pixel, done, windows, seen = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0, 0
         for top in range(0, rows.done, grid_rows := 4096):  # of a killed run
             done += int(mask.rows(top, min(grid_rows, rows.done - top)).sum())
         report(done * pixel)
@@ -200,9 +202,11 @@ class SlideSegmenter:
                 if first < last:
                     tissue = mask.rows(band.top + first, last - first)[:, left : left + width]
                     band.labels[first:last, left : left + width][tissue] = NOT_SEGMENTED
-            for box in lost[named:]:
-                logger.warning("%s: cannot be read at (y, x) = (%d, %d) of its map", shown(slide.path), box[0], box[1])
-            named = len(lost)
+            for top, left, *_ in lost[seen:]:
+                if all(max(abs(top - y), abs(left - x)) > _APART for y, x in named):
+                    named.append((top, left))
+                    logger.warning("%s: cannot be read near (y, x) = (%d, %d) of its map", shown(slide.path), top, left)
+            seen = len(lost)
             if store is not None:  # before the labels, which say how far it is
                 store.write(band.top, band.probabilities)
             rows.append(band.labels)
