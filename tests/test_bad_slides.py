@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from made_slides import damage, stained, write_slide
+from scripts.core.errors import message
 from scripts.core.facts import DatasetFacts
 from scripts.slides import SlideSegmenter, region_files, run_cohort
 from scripts.slides.label_rows import NOT_SEGMENTED, LabelRows
@@ -305,6 +306,14 @@ def test_regions_are_tissue_and_no_slides(tmp_path, cohort):
     cohort(path, tissue=str(regions))
     tissue = label_map(tmp_path / "out") != 2
     assert tissue[:64, :128].mean() > 0.99 and not tissue[64:].any() and not tissue[:, 128:].any()
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_slide(tmp_path, cohort):
+    path = write_slide(tmp_path / "a.tif", stained())
+    (tmp_path / "out").touch()
+    with pytest.raises(FileExistsError) as error:
+        cohort(path)
+    assert message(error.value) == f"{tmp_path / 'out'}: cannot be written (File exists); choose another output_dir"
 
 
 def test_results_depend_on_what_regions_say(tmp_path):
