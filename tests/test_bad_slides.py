@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import sys
-from functools import partial
 
 import numpy as np
 import pytest
-import tifffile
 from made_slides import damage, stained, write_slide
-from scripts.core.facts import DatasetFacts
-from scripts.slides import SlideSegmenter, region_files, run_cohort
-from scripts.slides.label_rows import NOT_SEGMENTED, LabelRows
-from tiny import write_models
+from scripts.slides.label_rows import NOT_SEGMENTED
+from slide_runs import ALL, BACKENDS, Cohort, label_map, small_models, written
 
 pytest.importorskip("openslide")
 pytest.importorskip("rasterio")
 pytest.importorskip("shapely")
 
-FACTS = DatasetFacts(classes=("a", "b"), mpp=1.0)
-STRIPS = {"tile": None, "rowsperstrip": 64}
-BACKENDS = pytest.mark.parametrize("options", [{}, STRIPS], ids=["openslide", "tifffile"])
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return write_models(tmp_path_factory.mktemp("models"), FACTS, patch_size=(64, 64))
+    return small_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
 def cohort(tmp_path, models):
-    """Segments what is in a folder, as the command does."""
-
-    def run(source, out="out", dry_run=False, make=None, **settings):
-        make = make or partial(SlideSegmenter, str(models), "cpu", {"gated": False}, threads=1, **settings)
-        return run_cohort(source, None, tmp_path / out, make_segment=make, progress=False, dry_run=dry_run)
-
-    return run
-
-
-def written(folder):
-    """Names of what a user sees in a folder of results."""
-    return sorted(p.name for p in folder.iterdir() if not p.name.startswith((".", "cohort")))
-
-
-def label_map(folder, name="a"):
-    return tifffile.imread(folder / f"{name}.ome.tif", series=0, level=0)
-
-
-ALL = ["a.geojson", "a.json", "a.ome.tif", "a_overlay.jpg"]
+    return Cohort(tmp_path, models)
 
 
 def test_each_bad_slide_is_a_line_and_the_rest_is_done(tmp_path, cohort):
@@ -161,141 +132,6 @@ def test_or_its_slide_fails(tmp_path, cohort, options):
     assert written(tmp_path / "out") == ["a.json"]
 
 
-class Meddling(SlideSegmenter):
-    """Something happens to the slide or the disk when the first rows are done."""
-
-    def __call__(self, task, folder, report):
-        def reported(mm2):
-            report(mm2)
-            if mm2 and MEDDLE:
-                MEDDLE.pop()()
-
-        return super().__call__(task, folder, reported)
-
-
-MEDDLE = []
-
-
-@pytest.fixture
-def meddling(models):
-    MEDDLE.clear()
-    yield partial(Meddling, str(models), "cpu", {"gated": False}, threads=1)
-    MEDDLE.clear()
-
-
-@BACKENDS
-@pytest.mark.parametrize("damaged", ["paint", "fail"])
-def test_a_slide_that_vanishes_or_is_cut_while_it_is_read(tmp_path, cohort, meddling, options, damaged):
-    path = write_slide(tmp_path / "in.tif", stained((900, 512)), levels=1, **options)
-    path = path.rename(tmp_path / "a.tif")
-    cohort(path, "whole")
-    content, stat = path.read_bytes(), path.stat()
-    make = partial(meddling, damaged=damaged)
-    for meddle, said in (
-        (
-            path.unlink,
-            r"a\.tif: is no longer there \(No such file or directory\); once it is back, the same command continues",
-        ),
-        (lambda: os.truncate(path, len(content) // 3), r"a\.tif: has changed while it was read: found \d+ bytes"),
-    ):
-        MEDDLE.append(meddle)
-        with pytest.raises(SystemExit, match=said):
-            cohort(path, make=make)
-        assert written(tmp_path / "out") == ["a.json"]
-        path.write_bytes(content)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    done = LabelRows(next((tmp_path / "out").glob(".a.labels-*")), (450, 256)).done
-    assert 0 < done < 450
-    cohort(path, make=make)
-    assert written(tmp_path / "out") == ALL
-    for name in ("a.geojson", "a.ome.tif", "a_overlay.jpg"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def _full(*_args, **_keywords):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_a_full_disk_ends_the_run_and_the_same_command_continues(tmp_path, cohort, monkeypatch):
-    for name in "ab":
-        write_slide(tmp_path / f"in_{name}.tif", stained())
-    places = {
-        "scripts.slides.label_rows.LabelRows.append": [],
-        "tifffile.TiffWriter.write": [],
-        "scripts.slides.qupath.polygons": ["in_a.ome.tif"],
-        "scripts.slides.slide_overlay.write_image": ["in_a.geojson", "in_a.ome.tif"],
-    }
-    for place, there in places.items():
-        with (
-            monkeypatch.context() as patch,
-            pytest.raises(SystemExit, match=r"the disk is full .*the same command continues"),
-        ):
-            patch.setattr(place, _full)
-            cohort(str(tmp_path / "in_*.tif"))
-        found = set(written(tmp_path / "out"))
-        assert found == {"in_a.json", *there}  # and the second slide was not begun
-        hidden = {p.name for p in (tmp_path / "out").iterdir() if p.name.startswith(".")}
-        assert all(name.startswith(".in_a.labels-") for name in hidden)
-    assert cohort(str(tmp_path / "in_*.tif"))["finished"] == 2
-
-
-def test_rows_that_do_not_fit_the_disk_name_their_file(tmp_path):
-    if not os.path.exists("/dev/full"):
-        pytest.skip("no full device")
-    with LabelRows(tmp_path / "rows", (4, 8)) as rows:
-        rows._file.close()
-        rows._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-        with pytest.raises(OSError, match=r"No space left.*rows") as error:
-            rows.append(np.zeros((4, 8), np.uint8))
-        assert error.value.errno == errno.ENOSPC and rows.done == 0
-
-
-def test_probabilities_outlive_a_failure_of_what_comes_after(tmp_path, cohort, monkeypatch):
-    zarr = pytest.importorskip("zarr")
-    path, outputs = write_slide(tmp_path / "a.tif", stained()), "label_map, probabilities"
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("tifffile.TiffWriter.write", _full)
-        cohort(path, outputs=outputs)
-    first = zarr.open_group(str(tmp_path / "out/a.zarr"), mode="r")["probabilities"][:]
-    cohort(path, outputs=outputs)
-    assert (zarr.open_group(str(tmp_path / "out/a.zarr"), mode="r")["probabilities"][:] == first).all() and first.any()
-    assert written(tmp_path / "out") == ["a.json", "a.ome.tif", "a.zarr"]
-    assert {p.name for p in (tmp_path / "out").iterdir() if p.name.startswith(".")} == set()
-
-
-@pytest.mark.parametrize("module", ["openslide", "rasterio.features", "shapely", "zarr"])
-def test_a_missing_package_is_said_before_any_slide(tmp_path, cohort, monkeypatch, module):
-    write_slide(tmp_path / "a.tif", stained())
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=rf"the package {module.split('.')[0]} is needed.*pip install '\.\[slides\]'"):
-        cohort(tmp_path / "a.tif", outputs=["geojson", "probabilities"])
-    assert written(tmp_path / "out") == []
-
-
-def test_settings_that_are_none_are_said_before_any_slide(tmp_path, cohort):
-    path = write_slide(tmp_path / "a.tif", stained())
-    with pytest.raises(FileNotFoundError, match=r"tissue: found regions\.geojson, which is no file; expected auto, none"):
-        cohort(path, tissue="regions.geojson")
-    for outputs in ("mask", ["label_map", "mask"], "label_map, mask"):
-        with pytest.raises(ValueError, match=r"outputs: found 'mask', expected some of label_map, geojson"):
-            cohort(path, outputs=outputs)
-    with pytest.raises(ValueError, match="outputs: found 3"):
-        cohort(path, outputs=3)
-    with pytest.raises(ValueError, match="damaged: found 'skip', expected one of paint, fail"):
-        cohort(path, damaged="skip")
-    assert written(tmp_path / "out") == []
-
-
-def test_weights_that_do_not_know_their_pixel_size_are_said_once(tmp_path, cohort):
-    models = write_models(tmp_path / "models", DatasetFacts(classes=("a", "b")), patch_size=(64, 64))
-    path = write_slide(tmp_path / "a.tif", stained())
-    make = partial(SlideSegmenter, str(models), "cpu", {"gated": False}, threads=1)
-    with pytest.raises(ValueError, match=r"do not say at which µm/px they were trained.*--model_mpp"):
-        cohort(path, make=make)
-    assert written(tmp_path / "out") == []
-    assert cohort(path, make=partial(make, mpp=1.0))["finished"] == 1
-
-
 def test_regions_are_tissue_and_no_slides(tmp_path, cohort):
     path = write_slide(tmp_path / "a.tif", stained())
     regions = tmp_path / "regions.geojson"
@@ -305,16 +141,6 @@ def test_regions_are_tissue_and_no_slides(tmp_path, cohort):
     cohort(path, tissue=str(regions))
     tissue = label_map(tmp_path / "out") != 2
     assert tissue[:64, :128].mean() > 0.99 and not tissue[64:].any() and not tissue[:, 128:].any()
-
-
-def test_results_depend_on_what_regions_say(tmp_path):
-    assert region_files("auto") == region_files("none") == []
-    for name in "ba":
-        (tmp_path / f"{name}.geojson").touch()
-    assert region_files(str(tmp_path / "a.geojson")) == [str(tmp_path / "a.geojson")]
-    assert region_files(str(tmp_path)) == [str(tmp_path / "a.geojson"), str(tmp_path / "b.geojson")]
-    with pytest.raises(FileNotFoundError, match="tissue: found"):
-        region_files(str(tmp_path / "c.geojson"))
 
 
 def test_two_slides_of_one_name_have_outputs_each(tmp_path, cohort):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from scripts.slides.label_rows import LabelRows
@@ -33,3 +36,14 @@ def test_a_file_of_another_map_is_named(tmp_path):
     (tmp_path / "labels").write_bytes(b"0" * 100)
     with pytest.raises(ValueError, match="labels: holds 20 rows of a label map of 7"):
         LabelRows(tmp_path / "labels", MAP.shape)
+
+
+def test_rows_that_do_not_fit_the_disk_name_their_file(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no full device")
+    with LabelRows(tmp_path / "rows", (4, 8)) as rows:
+        rows._file.close()
+        rows._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        with pytest.raises(OSError, match=r"No space left.*rows") as error:
+            rows.append(np.zeros((4, 8), np.uint8))
+        assert error.value.errno == errno.ENOSPC and rows.done == 0

@@ -7,7 +7,7 @@ import shutil
 import struct
 
 import pytest
-from scripts.slides.slide_files import is_slide_name, one_per_series, slide_state
+from scripts.slides.slide_files import check_unchanged, is_slide_name, one_per_series, slide_state
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,26 @@ def test_a_dicom_series_is_one_slide(tmp_path):
     (tmp_path / "5.dcm").write_bytes(b"no DICOM")
     paths = [*sorted(tmp_path.iterdir()), tmp_path / "a.svs"]
     assert [p.name for p in one_per_series(paths)] == ["0.dcm", "3.dcm", "5.dcm", "a.svs"]
+
+
+def test_a_slide_that_goes_or_changes_while_it_is_read_is_told_of(tmp_path):
+    path = tmp_path / "a.mrxs"
+    path.write_bytes(b"12")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/Data0000.dat").write_bytes(b"345")
+    state = slide_state(path, alone=True)
+    check_unchanged(path, state)
+    (tmp_path / "a/Data0000.dat").write_bytes(b"3")
+    with pytest.raises(OSError, match=r"a\.mrxs: has changed while it was read: found 3 bytes, .* at the start 5 bytes"):
+        check_unchanged(path, state)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"a\.mrxs: is no longer there \(No such file or directory\)"):
+        check_unchanged(path, state)
+
+
+def test_slides_that_come_to_a_dicom_folder_change_no_other(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"12")
+    state = slide_state(tmp_path / "a.dcm", alone=True)
+    (tmp_path / "b.dcm").write_bytes(b"345")
+    check_unchanged(tmp_path / "a.dcm", state)
+    assert slide_state(tmp_path / "a.dcm").startswith("5 bytes")

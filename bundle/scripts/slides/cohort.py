@@ -187,7 +187,8 @@ def _check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise type(error)(error.errno, f"cannot be written ({os.strerror(error.errno or 0)})", str(folder)) from error
+        said = f"cannot be written ({os.strerror(error.errno or 0)}); choose another output_dir"
+        raise type(error)(error.errno, said, str(folder)) from error
 
 
 def _list_work(

@@ -126,11 +126,11 @@ class SlideSegmenter:
             UnreadableRegion: a part is damaged, and ``damaged`` is ``"fail"``.
             OSError: the file is gone or has changed, or the folder cannot be written.
         """
-        state = slide_state(task.path, task.mpp)
+        state = slide_state(task.path, alone=True)
         try:
             return self._segmented(task, folder, report, state)
         except OSError:
-            check_unchanged(task.path, state, task.mpp)  # which explains parts that cannot be read
+            check_unchanged(task.path, state)  # which explains parts that cannot be read
             raise
 
     def _segmented(self, task: SlideTask, folder: Path, report: Callable[[float], None], state: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class SlideSegmenter:
             labels = self._labels_file(task, slide, folder)
             with LabelRows(labels, slide.grid(self.map_mpp)) as rows:
                 zarr = folder / f"{task.name}{OUTPUTS['probabilities']}" if "probabilities" in self.outputs else None
-                windows = self._segment(slide, mask, rows, report, zarr, lambda: check_unchanged(task.path, state, task.mpp))
+                windows = self._segment(slide, mask, rows, report, zarr, lambda: check_unchanged(task.path, state))
                 result = write_outputs(folder, task.name, rows, slide, facts, self.map_mpp, self.outputs, self.simplify)
             labels.unlink()
         return {

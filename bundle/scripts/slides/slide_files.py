@@ -27,7 +27,7 @@ def is_slide_name(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SLIDE_SUFFIXES
 
 
-def slide_state(path: str | Path, mpp: Sequence[float] | None = None) -> str:
+def slide_state(path: str | Path, mpp: Sequence[float] | None = None, alone: bool = False) -> str:
     """What tells that a slide is still the one it was: size and time of its files, and the pixel size that its list says.
 
     Its place is no part of it, so that slides can be moved.
@@ -35,27 +35,28 @@ def slide_state(path: str | Path, mpp: Sequence[float] | None = None) -> str:
     Args:
         path: the slide; the files of an MRXS's folder and of a DICOM's series count with it.
         mpp: (y, x) in µm/px.
+        alone: of a DICOM's folder, to which other slides may come at any time, the file alone.
 
     Raises:
         OSError: no such file.
     """
     path = Path(path)
     states = [os.stat(path)]
-    if path.suffix.lower() in _IN_FOLDER:
+    if path.suffix.lower() in _IN_FOLDER and not (alone and path.suffix.lower() == ".dcm"):
         with suppress(OSError):
             states += [entry.stat() for entry in _companions(path)]
     listed = "" if mpp is None else f", {mpp[0]:g} x {mpp[1]:g} µm/px"
     return f"{sum(s.st_size for s in states)} bytes, {max(s.st_mtime_ns for s in states)} ns{listed}"
 
 
-def check_unchanged(path: str | Path, state: str, mpp: Sequence[float] | None = None) -> None:
-    """See that a slide is still the one that it was, as :func:`slide_state` said.
+def check_unchanged(path: str | Path, state: str) -> None:
+    """See that a slide is still the one that it was, as :func:`slide_state` (``alone``) said.
 
     Raises:
         OSError: it, or the share that it lies on, is gone; or it has changed.
     """
     try:
-        now = slide_state(path, mpp)
+        now = slide_state(path, alone=True)
     except OSError as error:
         raise type(error)(
             f"{shown(path)}: is no longer there ({error.strerror}); once it is back, the same command continues"
