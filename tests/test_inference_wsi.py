@@ -19,7 +19,7 @@ pytest.importorskip("rasterio")
 pytest.importorskip("shapely")
 
 CONFIG = str(Path(BUNDLE_ROOT) / "configs/inference_wsi.yaml")
-OWN = str(Path(__file__).parent / "small_slides.py")  # the networks
+OWN = [str(Path(__file__).parent / name) for name in ("tiny.py", "small_slides.py")]  # the networks
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_shards_at_the_same_time(given, out, new_store):
     for number in (1, 2):
         (out / f"shards/{number}-of-2").mkdir(parents=True)
         (out / f"shards/{number}-of-2/mlruns.db").write_bytes(new_store)
-    settings = {**given, "own": OWN, "output_dir": str(out), "shard": "2/2", "device": "cpu", "progress": "False"}
+    settings = {**given, "own": str(OWN), "output_dir": str(out), "shard": "2/2", "device": "cpu", "progress": "False"}
     words = [word for key, value in settings.items() for word in (f"--{key}", value)]
     other = subprocess.Popen(
         [sys.executable, "-m", "monai.bundle", "run", "--config_file", CONFIG, *words],
