@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ _CHILD = "--child"
 SCHEMES: dict[str, dict[str, Any]] = {
     "default": {},
     "best": {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5},
+    "segmenter": {"gated": False, "flips": False, "window_scales": [2.0], "overlap": 0.5, "batch_size": 16},
 }
 
 
@@ -79,13 +81,22 @@ def command(slide: Path, model_dir: Path, folder: Path, scheme: str) -> list[str
 
 def run(slide: Path, model_dir: Path, folder: Path, scheme: str) -> dict[str, Any]:
     """What a process took that segments a slide."""
+    return measured(command(slide, model_dir, folder, scheme))
+
+
+def measured(words: Sequence[str]) -> dict[str, Any]:
+    """The JSON that a process prints last, its peak memory (GB) and its seconds.
+
+    Raises:
+        SystemExit: it failed.
+    """
     began = time.perf_counter()
-    process = subprocess.Popen(command(slide, model_dir, folder, scheme), stdout=subprocess.PIPE, env=_environment())
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, env=_environment())
     assert process.stdout is not None
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"{slide}: the run ended with {status}")
+        raise SystemExit(f"{shlex.join(words)}: ended with {status}")
     found = json.loads(text.splitlines()[-1])
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
     return {**found, "peak_gb": round(peak, 3), "wall_seconds": round(time.perf_counter() - began, 1)}
