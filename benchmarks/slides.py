@@ -4,8 +4,8 @@
 
 Slides are drawn (drawn_slide.py): 0.5 µm/px, two fifths of them tissue. Each is segmented in a process of its own on one
 thread; its CPU time is split into that of the networks and all else. Runs that the record has are not made again. The killed
-run is of a smaller slide: SIGKILL at drawn moments, the same command again, until it ends; its outputs are compared with an unbroken run's. ``--fetch`` segments a
-real slide as well, which ``pip`` downloads: look at its overlay.
+run is of a smaller slide: SIGKILL at drawn moments, the same command again, until it ends; its outputs are compared with an
+unbroken run's. ``--fetch`` segments a real slide as well, which ``pip`` downloads: look at its overlay.
 """
 
 from __future__ import annotations
