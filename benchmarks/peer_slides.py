@@ -107,7 +107,7 @@ def ours_and_tissue(slide: Path, model_dir: Path, folder: Path) -> tuple[np.ndar
 
 
 def polygons(path: Path, mpp: float, tissue_mm2: float, labelled_mm2: float) -> dict[str, Any]:
-    """Size of a GeoJSON (MB), its polygons, how many are invalid, and their areas over the tissue's and over the label map's.
+    """Size of a GeoJSON (MB), its polygons, how many are invalid, and their areas over the tissue's and the label map's.
 
     Args:
         path: of the GeoJSON, in px of level 0.
