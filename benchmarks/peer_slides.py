@@ -48,15 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs = {OURS: run(slide, options.model_dir, folder, "segmenter")}
     print(runs, file=sys.stderr, flush=True)
     labels, tissue, facts = ours_and_tissue(slide, options.model_dir, folder)
-    runs[OURS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * facts["mpp"] ** 2 * 1e-6)
+    pixel, classes = facts["mpp"] ** 2 * 1e-6, len(facts["classes"])
+    runs[OURS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * pixel, (labels < classes).sum() * pixel)
     runs[OURS]["megapixels_seen"] = round(runs[OURS]["looks"] * runs[OURS]["tissue_megapixels"], 2)
     if subprocess.run([options.peer_python, "-c", "import tiatoolbox"], stderr=subprocess.DEVNULL).returncode:
         print(f"{options.peer_python} has no tiatoolbox, which is left out: {options.peer_python} -m pip install {PEER}")
     else:
         runs[THEIRS] = peer(slide, options, facts)
         folder = options.work / "theirs"
-        runs[THEIRS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * facts["mpp"] ** 2 * 1e-6)
-        runs[THEIRS]["agreement"] = agreement(labels, np.load(folder / "labels.npy"), tissue, len(facts["classes"]))
+        others = np.load(folder / "labels.npy")
+        runs[THEIRS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * pixel, others.size * pixel)
+        runs[THEIRS]["agreement"] = agreement(labels, others, tissue, classes)
     print_table(*layout(runs))
     settings = {key: str(value) for key, value in vars(options).items()}
     record(options.out, "peer_slides", settings | {"peer": PEER}, runs, torch.device("cpu"))
@@ -104,21 +106,24 @@ def ours_and_tissue(slide: Path, model_dir: Path, folder: Path) -> tuple[np.ndar
     return labels, tissue, {"classes": list(model.classes), "mpp": float(model.facts.mpp), "window": window}
 
 
-def polygons(path: Path, mpp: float, tissue_mm2: float) -> dict[str, Any]:
-    """Size of a GeoJSON (MB), its polygons, how many are invalid, and their areas' sum over the tissue's.
+def polygons(path: Path, mpp: float, tissue_mm2: float, labelled_mm2: float) -> dict[str, Any]:
+    """Size of a GeoJSON (MB), its polygons, how many are invalid, and their areas over the tissue's and the label map's.
 
     Args:
         path: of the GeoJSON, in px of level 0.
         mpp: µm/px of level 0.
         tissue_mm2: area of the tissue.
+        labelled_mm2: area that has a class in the label map they are made from.
     """
     features = json.loads(path.read_text(encoding="utf-8"))["features"]
     shapes = shapely.from_geojson([json.dumps(feature["geometry"]) for feature in features])
+    area = float(shapely.area(shapes).sum()) * mpp**2 * 1e-6
     return {
         "geojson_mb": round(path.stat().st_size / 1e6, 2),
         "polygons": len(shapes),
         "invalid": int((~shapely.is_valid(shapes)).sum()),
-        "areas_of_tissue": round(float(shapely.area(shapes).sum()) * mpp**2 * 1e-6 / tissue_mm2, 4),
+        "areas_of_tissue": round(area / tissue_mm2, 4),
+        "areas_of_labels": round(area / labelled_mm2, 4),
     }
 
 
@@ -142,13 +147,15 @@ def agreement(ours: np.ndarray, theirs: np.ndarray, tissue: np.ndarray, num_clas
 def layout(runs: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows."""
     header = [
-        "tool", "CPU s", "in the network", "Mpx seen", "peak GB", "GeoJSON MB", "polygons", "invalid", "areas", "alike",
+        "tool", "CPU s", "in the network", "Mpx seen", "peak GB", "GeoJSON MB", "polygons", "invalid", "areas / tissue",
+        "areas / label map", "alike",
     ]  # fmt: skip
     return header, [
         [
             name, f"{r['cpu_seconds']:.1f}", f"{r['network_seconds']:.1f}", f"{r['megapixels_seen']:.1f}",
             f"{r['peak_gb']:.2f}", f"{r['geojson_mb']:.1f}", f"{r['polygons']:,}", str(r["invalid"]),
-            f"{100 * r['areas_of_tissue']:.1f} %", f"{100 * r['agreement']:.1f} %" if "agreement" in r else "",
+            f"{100 * r['areas_of_tissue']:.1f} %", f"{100 * r['areas_of_labels']:.1f} %",
+            f"{100 * r['agreement']:.1f} %" if "agreement" in r else "",
         ]
         for name, r in runs.items()
     ]  # fmt: skip

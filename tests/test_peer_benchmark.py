@@ -27,9 +27,9 @@ def test_polygons_are_counted_and_measured(tmp_path):
     bow_tie = _polygon([0, 0], [10, 10], [10, 0], [0, 10])
     path = tmp_path / "a.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [square, square, bow_tie]}))
-    found = peer_slides.polygons(path, 0.5, 0.25)
+    found = peer_slides.polygons(path, 0.5, 0.25, 0.5)
     assert found["polygons"] == 3 and found["invalid"] == 1
-    assert found["areas_of_tissue"] == 2.0  # 1000 px of 0.5 µm are 0.25 mm²
+    assert found["areas_of_tissue"] == 2.0 and found["areas_of_labels"] == 1.0  # 1000 px of 0.5 µm: 0.25 mm²
     assert found["geojson_mb"] == round(path.stat().st_size / 1e6, 2)
 
 
@@ -53,7 +53,8 @@ def test_table_without_the_peer():
     row = {
         "cpu_seconds": 1.0, "network_seconds": 0.5, "megapixels_seen": 2.0, "peak_gb": 0.5, "geojson_mb": 0.1,
         "polygons": 1234, "invalid": 0, "areas_of_tissue": 0.998,
+        "areas_of_labels": 1.0,
     }  # fmt: skip
     header, rows = peer_slides.layout({"ours": row, "theirs": row | {"agreement": 0.98}})
     assert [len(r) for r in rows] == [len(header)] * 2
-    assert rows[0][-4:] == ["1,234", "0", "99.8 %", ""] and rows[1][-1] == "98.0 %"
+    assert rows[0][-5:] == ["1,234", "0", "99.8 %", "100.0 %", ""] and rows[1][-1] == "98.0 %"
