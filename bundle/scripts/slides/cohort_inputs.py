@@ -27,7 +27,7 @@ __all__ = ["SlideTask", "cohort_slides", "of_shard", "shard_number", "stage_fold
 logger = logging.getLogger(__name__)
 
 _TABLES = (".csv", ".tsv", ".txt")
-_RESERVED = {"stage", "cohort"}  # <name>.json is another file of the output folder
+_RESERVED = {"stage", "environment", "cohort"}  # <name>.json is another file of the output folder
 
 
 @dataclass(frozen=True)
