@@ -122,8 +122,8 @@ def polygons(path: Path, mpp: float, tissue_mm2: float, labelled_mm2: float) -> 
         "geojson_mb": round(path.stat().st_size / 1e6, 2),
         "polygons": len(shapes),
         "invalid": int((~shapely.is_valid(shapes)).sum()),
-        "areas_of_tissue": round(area / tissue_mm2, 4),
-        "areas_of_labels": round(area / labelled_mm2, 4),
+        "areas_of_tissue": round(area / float(tissue_mm2), 4),
+        "areas_of_labels": round(area / float(labelled_mm2), 4),
     }
 
 
