@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if killed:
         print(f"{killed['kills']} kills in {killed['starts']} starts: outputs {'equal' if killed['equal'] else 'DIFFER'}")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    settings = {key: str(value) for key, value in vars(options).items()}
+    settings = {key: getattr(options, key) for key in ("sizes", "schemes", "kills", "kill_size", "seed")}
     record(options.out, "slides", settings, {"runs": runs, "killed": killed}, torch.device("cpu"))
     return int(bool(killed) and not killed["equal"])
 

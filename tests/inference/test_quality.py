@@ -1,31 +1,38 @@
+"""What a quality of inference comes to, for weights of today and of before."""
+
 from __future__ import annotations
 
 import pytest
 import yaml
 from scripts.core.recipes import config_files
-from scripts.inference.quality import BEST, inference_scheme
+from scripts.inference.quality import BEST, FAST, inference_scheme
 
-RECORDED = {"flips": False, "window_scales": [2.0], "overlap": 0.25}
-
-
-def test_as_recorded_or_as_often_as_ever_gained():
-    assert inference_scheme(RECORDED) == RECORDED
-    assert inference_scheme(RECORDED, "best") == BEST == {"flips": True, "window_scales": [1.0, 2.0], "overlap": 0.5}
+RECORDED = {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.02}
 
 
-def test_weights_of_before_overlap_by_half():
+def test_as_recorded_whatever_the_classifier_says():
+    assert inference_scheme(RECORDED, gate_threshold=0.1) == RECORDED
+
+
+def test_few_looks_and_many_whatever_is_recorded():
+    assert inference_scheme(RECORDED, "fast", 0.1) == FAST
+    assert FAST == {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.01}
+    assert inference_scheme(RECORDED, "best", 0.1) == {**BEST, "gate_threshold": 0.1}
+    assert BEST == {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5}
+
+
+def test_weights_of_before_overlap_by_half_and_have_the_classifiers_gate():
     before = {"flips": True, "window_scales": [1.0]}
-    assert inference_scheme(before) == {**before, "overlap": 0.5}
-    assert inference_scheme(before, "best") == BEST
+    assert inference_scheme(before, gate_threshold=0.2) == {**before, "turned": False, "overlap": 0.5, "gate_threshold": 0.2}
 
 
 def test_what_training_records_is_a_scheme():
     (train,) = config_files("train", None)
     with open(train, encoding="utf-8") as file:
         recorded = yaml.safe_load(file)["inference"]
-    assert set(recorded) <= set(BEST) and inference_scheme(recorded).items() >= recorded.items()
+    assert set(recorded) <= set(FAST) and inference_scheme(recorded).items() >= recorded.items()
 
 
 def test_another_quality():
-    with pytest.raises(ValueError, match="quality: found 'good', expected recorded or best"):
+    with pytest.raises(ValueError, match="quality: found 'good', expected one of recorded, fast, best"):
         inference_scheme(RECORDED, "good")
