@@ -288,7 +288,7 @@ def test_a_damaged_tile_is_not_segmented(models, broken, tmp_path, caplog):
     lost[48:144, 16:176] = False  # what cannot be read is found to 64 px
     assert not lost.any()
     assert 64 * 64 - 256 <= result["not_segmented"]["pixels"] == (labels == NOT_SEGMENTED).sum() <= 96 * 160
-    assert (labels[64:128] < WHITE).any() and "cannot be read" in caplog.text
+    assert (labels < WHITE).any() and "cannot be read" in caplog.text
 
 
 def test_a_damaged_slide_that_was_killed_ends_like_an_unbroken_one(models, broken, tmp_path):
