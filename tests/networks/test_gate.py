@@ -65,3 +65,16 @@ def test_published_gate_lets_a_gated_class_win_over_negative_logits():
     classes = torch.tensor([[-9.0, 9.0, -9.0]])  # only the second is present
     assert GatedSegmenter(_Constant(logits), _Constant(classes))(logits).argmax(1).item() == 1
     assert GatedSegmenter(_Constant(logits), _Constant(classes), published=True)(logits).argmax(1).item() == 0
+
+
+def test_turned_averages_over_the_image_and_its_half_turn():
+    torch.manual_seed(0)
+    segmenter = torch.nn.Conv2d(3, 2, 3, padding=1)
+    classifier = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 2))
+    image = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        maps, found = GatedSegmenter(segmenter, classifier, turned=True).probabilities(image)
+        turned = torch.rot90(image, 2, (2, 3))
+        expected = (segmenter(image).softmax(1) + torch.rot90(segmenter(turned).softmax(1), 2, (2, 3))) / 2
+        torch.testing.assert_close(maps, expected)
+        torch.testing.assert_close(found, (classifier(image).sigmoid() + classifier(turned).sigmoid()) / 2)
