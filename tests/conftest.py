@@ -31,6 +31,22 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def slide_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model for small slides."""
+    from slide_runs import small_models
+
+    return small_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def cohort(tmp_path: Path, slide_models: Path):
+    """Segments the slides of a folder, as the command does, into the test's own folder."""
+    from slide_runs import Cohort
+
+    return Cohort(tmp_path, slide_models)
+
+
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)

@@ -12,6 +12,10 @@ from scripts.core.facts import DatasetFacts
 from scripts.slides import SlideSegmenter, run_cohort
 from tiny import write_models
 
+pytest.importorskip("openslide")
+pytest.importorskip("rasterio")
+pytest.importorskip("shapely")
+
 #: Outputs of a slide ``a``.
 ALL = ["a.geojson", "a.json", "a.ome.tif", "a_overlay.jpg"]
 STRIPS = {"tile": None, "rowsperstrip": 64}

@@ -12,21 +12,7 @@ from made_slides import stained, write_slide
 from scripts.core.errors import message
 from scripts.slides import SlideSegmenter, region_files
 from scripts.slides.label_rows import LabelRows
-from slide_runs import ALL, BACKENDS, Cohort, small_models, written
-
-pytest.importorskip("openslide")
-pytest.importorskip("rasterio")
-pytest.importorskip("shapely")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return small_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def cohort(tmp_path, models):
-    return Cohort(tmp_path, models)
+from slide_runs import ALL, BACKENDS, small_models, written
 
 
 class Meddling(SlideSegmenter):

@@ -8,21 +8,7 @@ import numpy as np
 import pytest
 from made_slides import damage, stained, write_slide
 from scripts.slides.label_rows import NOT_SEGMENTED
-from slide_runs import ALL, BACKENDS, Cohort, label_map, small_models, written
-
-pytest.importorskip("openslide")
-pytest.importorskip("rasterio")
-pytest.importorskip("shapely")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return small_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def cohort(tmp_path, models):
-    return Cohort(tmp_path, models)
+from slide_runs import ALL, BACKENDS, label_map, written
 
 
 def test_each_bad_slide_is_a_line_and_the_rest_is_done(tmp_path, cohort):

@@ -178,6 +178,23 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["raw"]
 
 
+def test_the_command_ends_with_a_check_of_the_dataset(tmp_path):
+    """A class that no patch has ends it, in the line that the check's report has."""
+    config, source = Path(BUNDLE_ROOT) / "configs" / "prepare.yaml", str(_rois(tmp_path / "raw"))
+
+    def run(name, classes):
+        places = {"source": source, "dataset_dir": str(tmp_path / name), "dataset": {"classes": classes}}
+        workflow = ConfigWorkflow(str(config), workflow_type=None, logging_file=False, prepare={"patch_size": 16}, **places)
+        workflow.run()
+
+    run("sound", ["a", "b"])
+    assert (tmp_path / "sound/dataset_check.txt").read_text() == "no fault found\n"
+    with pytest.raises((SystemExit, RuntimeError)) as error:
+        run("lacking", ["a", "b", "white", "absent"])
+    assert "class never present" in str(root_cause(error.value))
+    assert "absent" in (tmp_path / "lacking/dataset_check.txt").read_text()
+
+
 def test_no_source(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         _prepare(tmp_path / "absent", tmp_path / "set")

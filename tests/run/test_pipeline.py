@@ -23,6 +23,7 @@ from scripts import BUNDLE_ROOT
 from scripts.core.errors import root_cause
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image, read_mask
+from scripts.data import prepare, read_datalist
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
 from scripts.run.pipeline import merge_overrides, run_pipeline
 from scripts.run.tracking import tracking_uri
@@ -155,6 +156,14 @@ def test_what_is_misspelt_is_found_before_anything_is_done(tmp_path, tissue, set
         run_pipeline(**{**_settings(tmp_path, tissue), **settings}, progress=False)
     assert str(error.value) == message
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_is_not_sound_trains_nothing(tmp_path, tissue):
+    prepare(tissue, tmp_path / "data", dataset=DEMO_FACTS.to_dict(), layout="luad", progress=False)
+    Path(read_datalist(tmp_path / "data", "training")[0]["image"]).write_bytes(b"no longer an image")
+    with pytest.raises(SystemExit, match="unreadable image"):
+        run_pipeline(**_places(tmp_path), overrides=SHORT, progress=False)
+    assert not list(tmp_path.rglob("*.pt")) and not (tmp_path / "out/train_classifier").exists()
 
 
 def test_a_recipe_anywhere_may_bring_settings_of_its_own_and_switches_are_put_right(tmp_path, tissue):

@@ -42,5 +42,5 @@ def test_a_folder_has_a_file_for_each_slide(slide, tmp_path):
 
 
 def test_a_misspelt_word_is_no_file(slide):
-    with pytest.raises(FileNotFoundError, match="expected tissue to be auto, none, a GeoJSON"):
+    with pytest.raises(FileNotFoundError, match="found no regions atuo; expected auto, none, a GeoJSON"):
         choose_tissue(slide, 1.0, "atuo")

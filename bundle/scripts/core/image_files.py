@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .images import IMAGE_SUFFIXES, suffix
 
-__all__ = ["image_files", "is_hidden"]
+__all__ = ["image_files", "is_hidden", "visible_files"]
 
 
 def image_files(
@@ -31,8 +31,35 @@ def image_files(
         PermissionError: it cannot be read.
     """
     folder = Path(folder)
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise type(error)(f"{folder}: {error.strerror}, expected a folder of images that can be read") from error
     files: list[Path] = []
     faults: list[str] = []
+    for path in visible_files(folder, faults, recursive, leave_out):
+        if suffix(path) not in IMAGE_SUFFIXES:
+            continue
+        if path.is_file():
+            files.append(path)
+        elif path.is_symlink():
+            faults.append(f"{path}: a link to {os.readlink(path)}, which does not exist")
+        else:
+            faults.append(f"{path}: not a regular file")
+    return sorted(files), faults
+
+
+def visible_files(
+    folder: Path, faults: list[str], recursive: bool = True, leave_out: Iterable[str | Path] = ()
+) -> Iterator[Path]:
+    """What a folder holds that is neither hidden nor a folder; links to folders are followed, each folder is searched once.
+
+    Args:
+        folder: folder to search.
+        faults: gets a message for each folder that cannot be read.
+        recursive: whether to search its subfolders.
+        leave_out: folders that are not searched.
+    """
     seen = {os.path.realpath(p) for p in leave_out}
     waiting = [folder]
     while waiting:
@@ -44,25 +71,16 @@ def image_files(
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError as error:
-            if place == folder:
-                raise type(error)(f"{folder}: {error.strerror}, expected a folder of images that can be read") from error
             faults.append(f"{place}: cannot be searched ({error.strerror}); give the right to read it, or move it away")
             continue
         for entry in entries:
             path = place / entry.name
             if is_hidden(path):
                 continue
-            if entry.is_dir():
-                if recursive:
-                    waiting.append(path)
-            elif suffix(path) in IMAGE_SUFFIXES:
-                if entry.is_file():
-                    files.append(path)
-                elif entry.is_symlink():
-                    faults.append(f"{path}: a link to {os.readlink(path)}, which does not exist")
-                else:
-                    faults.append(f"{path}: not a regular file")
-    return sorted(files), faults
+            if not entry.is_dir():
+                yield path
+            elif recursive:
+                waiting.append(path)
 
 
 def is_hidden(path: str | Path) -> bool:

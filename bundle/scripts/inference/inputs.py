@@ -20,7 +20,7 @@ from ..data.datalist import read_datalist
 from ..data.tables import read_table
 from .results import AREAS, Results, made_from
 
-__all__ = ["Inputs", "inference_inputs", "is_written"]
+__all__ = ["Inputs", "inference_inputs", "is_written", "tabled_files"]
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _listed(
     if not path.is_file():
         raise FileNotFoundError(shown(f"{path}: no such file or folder, expected images to segment"))
     if suffix(path) in _TABLES:
-        return _once(_tabled(path)), []
+        return _once((image, mpp) for _, image, mpp in tabled_files(path, "image")), []
     if suffix(path) not in IMAGE_SUFFIXES:
         raise ValueError(
             shown(f"{path}: expected a folder, a datalist.json, a table (.csv) or an image ({', '.join(IMAGE_SUFFIXES)})")
@@ -113,19 +113,23 @@ def _listed(
     return {path: None}, []
 
 
-def _tabled(path: Path) -> Iterator[tuple[Path, tuple[float, float] | None]]:
-    """Files and pixel sizes of a table's columns ``image`` and ``mpp``; other columns may be there."""
-    table = read_table(path, "image")
+def tabled_files(path: Path, column: str) -> Iterator[tuple[str, Path, tuple[float, float] | None]]:
+    """Place in the table, file and pixel size of each row of a table; columns but that of files and ``mpp`` may be there.
+
+    Raises:
+        ValueError: a row names no file, or its ``mpp`` is no pixel size.
+    """
+    table = read_table(path, column)
     columns = [name.lower() for name in table.columns]
     for line, cells in table.rows:
         row = dict(zip(columns, cells, strict=True))
         where = f"{path}, line {line}"
-        if not row["image"]:
-            raise ValueError(f"{where}: names no image")
+        if not row[column]:
+            raise ValueError(f"{where}: names no {column}")
         size: Any = row.get("mpp") or None
         with suppress(AttributeError, ValueError):
             size = float(size.replace(",", "."))
-        yield path.parent / row["image"], None if size is None else as_mpp(size, f"{where}, column mpp")
+        yield where, path.parent / row[column], None if size is None else as_mpp(size, f"{where}, column mpp")
 
 
 def _listed_mpp(row: Mapping[str, Any], common: float | None, path: Path) -> tuple[float, float] | None:

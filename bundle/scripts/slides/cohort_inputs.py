@@ -6,19 +6,17 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..core.geometry import as_mpp
-from ..core.image_files import is_hidden
+from ..core.image_files import is_hidden, visible_files
 from ..core.names import unique_names
 from ..core.paths import shown
-from ..data.tables import read_table
-from ..inference.inputs import is_written
+from ..inference.inputs import is_written, tabled_files
 from .slide_files import SLIDE_SUFFIXES, is_slide_name, one_per_series
 from .slide_record import is_of, read_record, record_path
 
@@ -136,7 +134,7 @@ def _listed(source: Any, folder: Path) -> tuple[list[tuple[Path, Any]], list[str
     if path.is_dir():
         return _searched(path, folder)
     if path.suffix.lower() in _TABLES and (path.is_file() or not glob.has_magic(str(path))):
-        return list(_tabled(path)), []
+        return _tabled(path), []
     if path.is_file():
         return [(path, None)], []
     if not glob.has_magic(str(source)):
@@ -159,28 +157,12 @@ def _searched(root: Path, output: Path) -> tuple[list[tuple[Path, Any]], list[st
     faults: list[str] = []
     passed = 0
     is_result = _Results()
-    seen = {os.path.realpath(output)} - {os.path.realpath(root)}
-    waiting = [root]
-    while waiting:
-        place = waiting.pop()
-        if os.path.realpath(place) in seen:
-            continue
-        seen.add(os.path.realpath(place))
-        try:
-            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-        except OSError as error:
-            faults.append(f"{place}: cannot be searched ({error.strerror}); give the right to read it, or move it away")
-            continue
-        for entry in entries:
-            path = place / entry.name
-            if is_hidden(path):
-                continue
-            if entry.is_dir():
-                waiting.append(path)
-            elif is_slide_name(path) and is_result(path, root):
-                passed += 1
-            elif is_slide_name(path):
-                rows.append((path, None))
+    leave_out = {os.path.realpath(output)} - {os.path.realpath(root)}
+    for path in visible_files(root, faults, leave_out=leave_out):
+        if is_slide_name(path) and is_result(path, root):
+            passed += 1
+        elif is_slide_name(path):
+            rows.append((path, None))
     if passed:
         logger.info("%s: %d files that earlier runs wrote are left out", shown(root), passed)
     return rows, faults
@@ -200,24 +182,13 @@ class _Results:
         return any(self._is_written(root / part) for part in above)
 
 
-def _tabled(path: Path) -> Iterator[tuple[Path, Any]]:
+def _tabled(path: Path) -> list[tuple[Path, Any]]:
     """Files and pixel sizes of a table's columns ``slide`` and ``mpp``; other columns may be there."""
-    table = read_table(path, "slide")
-    columns = [name.lower() for name in table.columns]
     sizes: dict[Path, Any] = {}
-    for line, cells in table.rows:
-        row = dict(zip(columns, cells, strict=True))
-        where = f"{path}, line {line}"
-        if not row["slide"]:
-            raise ValueError(f"{where}: names no slide")
-        size: Any = row.get("mpp") or None
-        with suppress(AttributeError, ValueError):
-            size = float(size.replace(",", "."))
-        mpp = None if size is None else as_mpp(size, f"{where}, column mpp")
-        slide = path.parent / row["slide"]
+    for where, slide, mpp in tabled_files(path, "slide"):
         if sizes.setdefault(slide, mpp) != mpp:
             raise ValueError(shown(f"{where}: {slide} is listed twice, with mpp {sizes[slide]} and {mpp}"))
-        yield slide, mpp
+    return list(sizes.items())
 
 
 def _names(paths: Sequence[Path], folder: Path) -> list[str]:
