@@ -13,7 +13,7 @@ SCRIPTS = Path(BUNDLE_ROOT) / "scripts"
 # from the ground up; rooms on one floor do not import each other
 FLOORS = (
     ("core",),
-    ("data", "networks"),
+    ("data", "networks", "pages"),
     ("demo", "weights"),
     ("pseudo_masks",),
     ("methods",),

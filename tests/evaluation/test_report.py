@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.metrics import ConfusionMatrix
-from scripts.evaluation.report import Case, Report, write_report
+from scripts.evaluation.report import Report, write_report
 from scripts.evaluation.report_run import picture_of, ranked, scores_csv
+from scripts.pages import Case
 
 FACTS = DatasetFacts(classes=("a<b", "c"), white_background=True)
 
@@ -60,7 +61,8 @@ def test_page_is_self_contained_and_escaped(tmp_path, report):
     page = _Links()
     page.feed(text)
     assert page.links and all(link.startswith("data:image/") for link in page.links)
-    assert not {"script", "link", "iframe"} & set(page.tags) and not re.search(r"url\(|@import|https?://", text)
+    assert not {"link", "iframe"} & set(page.tags) and not re.search(r"url\(|@import|https?://", text)
+    assert page.tags.count("script") == 1 and "default-src 'none'" in text  # its own, and the browser loads nothing
     assert "&lt;script&gt;" in text and "segmenter &amp; gate" in text and "a&lt;b" in text
     assert page.tags.count("img") == 4 and page.tags.count("polyline") == 2
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]

@@ -14,8 +14,9 @@ from ..core.image_writers import write_image
 from ..core.images import read_image, read_mask
 from ..core.pictures import class_areas, overlay, strip
 from ..inference.predict import paint_white
+from ..pages import Case
 from .evaluate import Evaluation
-from .report import Case, Report, write_report
+from .report import Report, write_report
 
 __all__ = ["picture_of", "ranked", "report_run", "scores_csv"]
 

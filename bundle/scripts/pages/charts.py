@@ -1,4 +1,4 @@
-"""Line charts as inline SVG."""
+"""Line charts as inline SVG, and bars of shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-__all__ = ["line_chart"]
+__all__ = ["line_chart", "share_bar"]
 
 # blue, vermilion, green, purple: told apart in all common forms of colour blindness; the page picks shades that suit
 # a light or a dark background (classes s0 to s3), dashes tell the lines apart in print
@@ -78,6 +78,21 @@ def line_chart(
         )
         x += 42 + _CHARACTER * len(name)
     return "".join(parts) + "</svg>"
+
+
+def share_bar(shares: Sequence[tuple[str, float, Sequence[int]]]) -> str:
+    """One bar of parts.
+
+    Args:
+        shares: name, share in [0, 1] and colour (red, green, blue) of each part; parts of nothing are left out.
+    """
+    parts = "".join(
+        f'<i style="width:{100 * share:.2f}%;background:rgb{tuple(colour)}" title="{escape(name)} {100 * share:.1f} %"></i>'
+        for name, share, colour in shares
+        if share > 0
+    )
+    spoken = ", ".join(f"{name} {100 * share:.0f} %" for name, share, _ in shares if share > 0)
+    return f'<div class="bar" role="img" aria-label="{escape(spoken)}">{parts}</div>'
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts.evaluation.charts import line_chart
+from scripts.pages.charts import line_chart
 
 NAN = float("nan")
 
