@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import resource
@@ -139,6 +140,7 @@ def _in_child(case: Case, path: Path) -> tuple[str, str]:
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(1, 2)
+            faulthandler.disable()  # pytest's writes past this to its own stream
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, size + _MEMORY))
             signal.alarm(_SECONDS)

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,7 +160,8 @@ def test_what_is_misspelt_is_found_before_anything_is_done(tmp_path, tissue, set
 
 
 def test_a_dataset_that_is_not_sound_trains_nothing(tmp_path, tissue):
-    prepare(tissue, tmp_path / "data", dataset=DEMO_FACTS.to_dict(), layout="luad", progress=False)
+    own = shutil.copytree(tissue, tmp_path / "raw")  # a dataset of patches names them where they lie
+    prepare(own, tmp_path / "data", dataset=DEMO_FACTS.to_dict(), layout="luad", progress=False)
     Path(read_datalist(tmp_path / "data", "training")[0]["image"]).write_bytes(b"no longer an image")
     with pytest.raises(SystemExit, match="unreadable image"):
         run_pipeline(**_places(tmp_path), overrides=SHORT, progress=False)
