@@ -469,7 +469,7 @@ def test_the_page_has_every_file_of_a_run_and_every_field_of_a_description(run, 
     shown = [n for row in _rows(_section(page, "Of a run")) for n in re.findall(r"`([^`]+)`", row[0])]
     patterns = {re.sub(r"<\w+>", "*", name): name for name in shown}
     settings = {"dataset_dir": str(tissue / "test/img"), "output_dir": run["output_dir"], "model_dir": run["model_dir"]}
-    _workflow(["inference.yaml"], **settings)
+    _workflow(["inference.yaml"], **settings, certainty=True)
     out = Path(run["output_dir"])
     written = [p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()]
     assert [n for n in written if not any(fnmatch(n, p) for p in patterns)] == []

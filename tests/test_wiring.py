@@ -26,6 +26,7 @@ from scripts.networks.classifier import TissueClassifier
 from scripts.networks.segmenter import DeepLabV3Plus
 from scripts.pseudo_masks.consensus import CONSENSUS
 from scripts.run.tracking import tracking_uri
+from scripts.training.temperature import fit_temperature
 from scripts.weights.description import describe, read_description
 from scripts.weights.files import load_weights, save_weights
 from scripts.weights.untrained import untrained_network
@@ -184,6 +185,17 @@ def test_the_averaged_network_is_kept_and_the_other_one_goes_on(trained):
     assert all(torch.equal(kept[k], v) and torch.equal(trained["last"]["averaged"][k], v) for k, v in average.items())
     assert all(torch.equal(trained["last"]["network"][k], v) for k, v in last.items())
     assert any(not torch.equal(kept[k], v) for k, v in last.items())
+
+
+def test_the_temperature_of_the_kept_network_is_fitted_on_the_validation_s_pixels_and_recorded(trained, places):
+    folder = Path(places["dataset_dir"])
+    with torch.no_grad():
+        logits = trained["average"].eval()(_unit(folder / "validation0.png"))[0].flatten(1).T
+    labels = torch.from_numpy(read_mask(folder / "validation0_mask.png").astype(int)).flatten()
+    expected = fit_temperature(logits, labels)
+    assert read_description(trained["folder"] / "model.pt").scores["temperature"] == pytest.approx(expected, abs=2e-3)
+    history = json.loads((Path(places["output_dir"]) / "train/history.json").read_text())
+    assert all(0.25 <= row["val_temperature"] <= 8 for row in history) and expected != 1
 
 
 @pytest.mark.parametrize("ema_epochs", [0, 0.5])

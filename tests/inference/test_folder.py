@@ -112,6 +112,25 @@ def test_pixel_sizes_and_places_of_files(infer, models, tmp_path, output_format)
     }
 
 
+@pytest.mark.parametrize("output_format", ["nii.gz", "nrrd", "png"])
+def test_maps_of_certainty_lie_on_their_image(infer, models, tmp_path, output_format):
+    _write_itk(tmp_path / "in.nrrd", [0.001, 0.00025], [3.0, -4.0])
+    folder = infer(tmp_path / "in.nrrd", tmp_path / "out", output_format=output_format, certainty=True, temperature=2.0)
+    path = folder / f"in_certainty.{output_format}"
+    found = load_model(models, gated=False, temperature=2.0).segment(tmp_path / "in.nrrd")
+    assert np.abs(read_mask(path) / 255 - found.certainty).max() <= 0.5 / 255 + 1e-6
+    assert _areas(folder, "in")["certainty"] == pytest.approx(found.certainty[found.label_map < 3].mean(), abs=6e-5)
+    assert read_geometry(path).mpp == pytest.approx((0.25, 1.0))
+    if output_format != "png":
+        np.testing.assert_allclose(read_geometry(path).affine, read_geometry(tmp_path / "in.nrrd").affine, atol=1e-7)
+
+
+def test_the_certainty_of_an_image_without_tissue_is_unknown(infer, tmp_path):
+    write_image(tmp_path / "in/white.png", np.full((64, 64, 3), 255, np.uint8))
+    folder = infer(tmp_path / "in", tmp_path / "out")
+    assert _areas(folder, "white")["certainty"] is None and not list(folder.glob("*_certainty*"))
+
+
 def test_a_setting_a_list_or_nobody_says_the_pixel_size(infer, tmp_path, caplog):
     write_image(tmp_path / "in/a.png", PIXELS, (0.25, 0.25))
     write_image(tmp_path / "in/b.png", PIXELS)

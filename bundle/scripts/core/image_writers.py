@@ -13,7 +13,7 @@ from .facts import DatasetFacts
 from .geometry import Geometry, as_mpp, itk_name
 from .images import NIBABEL_SUFFIXES, suffix
 
-__all__ = ["write_image", "write_mask"]
+__all__ = ["write_grey", "write_image", "write_mask"]
 
 
 def write_image(path: str | Path, image: np.ndarray, mpp: tuple[float, float] | None = None) -> None:
@@ -52,18 +52,38 @@ def write_mask(
         OSError: it cannot be written.
     """
     mask = np.ascontiguousarray(mask, dtype=np.uint8)
-    if mask.ndim != 2:
-        raise ValueError(f"{path}: expected a mask (H, W), found shape {mask.shape}")
     if mask.max(initial=0) > facts.white_value:  # a palette PNG would silently fold it into another class
         raise ValueError(f"{path}: found mask value {mask.max()}, expected 0 to {facts.white_value}")
-    kind = suffix(path)
     if geometry is None:
         size = facts.mpp if mpp is None else mpp
         geometry = Geometry(None if size is None else as_mpp(size, f"{path}: mpp"))
+    _write(path, mask, geometry, [v for colour in facts.palette for v in colour] + [255, 255, 255])
+
+
+def write_grey(path: str | Path, values: np.ndarray, geometry: Geometry) -> None:
+    """Write grey values atomically, which lie on their image: PNG, ``.nii.gz``/``.nii`` or ``.nrrd``/``.mha`` by suffix.
+
+    Args:
+        path: target.
+        values: ``(H, W)`` uint8.
+        geometry: pixel size and place of the image.
+
+    Raises:
+        ValueError: another suffix, or values of another shape.
+        OSError: it cannot be written.
+    """
+    _write(path, np.ascontiguousarray(values, dtype=np.uint8), geometry)
+
+
+def _write(path: str | Path, mask: np.ndarray, geometry: Geometry, palette: Sequence[int] | None = None) -> None:
+    if mask.ndim != 2:
+        raise ValueError(f"{path}: expected values (H, W), found shape {mask.shape}")
+    kind = suffix(path)
     with atomic_path(path) as temporary:
         if kind == ".png":
             image = Image.fromarray(mask)
-            image.putpalette([v for colour in facts.palette for v in colour] + [255, 255, 255])
+            if palette is not None:
+                image.putpalette(palette)
             image.save(temporary, **_density(geometry.mpp))
         elif kind in NIBABEL_SUFFIXES:
             _write_nifti(temporary, mask, geometry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, Protocol
 
-from .ranges import MPP, PATCH_SIDE, PROBABILITY, WINDOW_SCALE, Number, shown
+from .ranges import MPP, PATCH_SIDE, PROBABILITY, TEMPERATURE, WINDOW_SCALE, Number, shown
 
 __all__ = ["SETTINGS", "Either", "Kind", "Listed", "Text", "kind_of", "setting_kind"]
 
@@ -132,6 +132,7 @@ SETTINGS: dict[str, Kind] = {
     "own": _or_none(_PATH, Listed(_PATH)),
     "initial_kind": Text(("deeplab", "resnet101")),
     "section": Text(("training", "validation", "test")),
+    "temperature": TEMPERATURE,
     "quality": Text(("recorded", "fast", "best")),
     "output_format": Text(("png", "nii.gz", "nrrd")),
     "slides": Either((_PATH, Listed(_PATH))),

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from reprlib import Repr
 from typing import Any
 
-__all__ = ["MPP", "PATCH_SIDE", "PERCENT", "PROBABILITY", "WINDOW_SCALE", "Number", "shown"]
+__all__ = ["MPP", "PATCH_SIDE", "PERCENT", "PROBABILITY", "TEMPERATURE", "WINDOW_SCALE", "Number", "shown"]
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -119,3 +119,5 @@ MPP = Number(0.01, 100, unit="µm/px")
 PATCH_SIDE = Number(8, 4096, whole=True, unit="px")
 #: Side of a window in multiples of the training patch's.
 WINDOW_SCALE = Number(0.1, 10)
+#: By which logits are divided to be as sure as they are right.
+TEMPERATURE = Number(0.25, 8)

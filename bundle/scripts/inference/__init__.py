@@ -3,6 +3,7 @@
 Public are :func:`load_model`, :class:`TissueModel` and :class:`Segmentation`; everything else in ``scripts`` is internal.
 """
 
+from .certainty import fitted_temperature
 from .folder import SavePredictions
 from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
@@ -20,6 +21,7 @@ __all__ = [
     "Scaled",
     "Segmentation",
     "TissueModel",
+    "fitted_temperature",
     "inference_inputs",
     "inference_scheme",
     "load_model",

@@ -15,9 +15,10 @@ from ignite.engine import Engine, Events
 
 from ..core.atomic import write_json, write_text
 from ..core.facts import DatasetFacts
-from ..core.image_writers import write_image, write_mask
+from ..core.image_writers import write_grey, write_image, write_mask
 from ..core.paths import shown
 from ..core.pictures import class_areas, overlay
+from .certainty import certainty, grey, mean_certainty
 from .pixel_size import PixelSize, Scaling
 from .predict import label_map
 from .results import AREAS, Results, made_from
@@ -30,7 +31,8 @@ FORMATS = ("png", "nii.gz", "nrrd")
 
 
 class SavePredictions:
-    """Handler that writes ``<name>_mask.<format>``, ``<name>_overlay.png`` and ``<name>_areas.json`` for each image.
+    """Handler that writes ``<name>_mask.<format>``, ``<name>_overlay.png`` and ``<name>_areas.json`` for each image,
+    and ``<name>_certainty.<format>`` where asked for.
 
     Label maps have the image's own size, and lie where it lies. The areas are written last, so that an image with areas is
     complete. Images that could not be read are noted.
@@ -40,6 +42,8 @@ class SavePredictions:
         facts: facts of the dataset that the networks were trained on.
         pixel_size: whose word on µm/px counts.
         output_format: ``"png"`` (palette), ``"nii.gz"`` or ``"nrrd"``.
+        certainty: whether maps of certainty are written.
+        temperature: of the probabilities, for the certainty.
         alpha: opacity of the overlay, in [0, 1].
         fingerprint: identifies networks and settings; results of another one in the folder are not counted.
         faults: messages for what was to be an image and is none.
@@ -51,6 +55,8 @@ class SavePredictions:
         facts: DatasetFacts,
         pixel_size: PixelSize,
         output_format: str = "png",
+        certainty: bool = False,
+        temperature: float = 1.0,
         alpha: float = 0.4,
         fingerprint: str = "",
         faults: Sequence[str] = (),
@@ -61,6 +67,8 @@ class SavePredictions:
         self.facts = facts
         self.pixel_size = pixel_size
         self.output_format = output_format
+        self.certainty = certainty
+        self.temperature = temperature
         self.alpha = alpha
         self.fingerprint = fingerprint
         self.faults = list(faults)
@@ -93,6 +101,9 @@ class SavePredictions:
         mask = label_map(pred, image, self.facts, scaling.size)
         target, mpp = str(self.folder / entry["name"]), scaling.geometry.mpp
         write_mask(f"{target}_mask.{self.output_format}", mask, self.facts, geometry=scaling.geometry)
+        sure = certainty(pred, self.temperature).cpu().numpy()
+        if self.certainty:
+            write_grey(f"{target}_certainty.{self.output_format}", grey(sure), scaling.geometry)
         write_image(f"{target}_overlay.png", overlay(image, mask, self.facts, alpha=self.alpha), mpp)
         content = {
             "image": shown(entry["image"]),
@@ -100,6 +111,7 @@ class SavePredictions:
             "mpp_from": scaling.source or None,
             "resampled_to": scaling.size,
             "areas": class_areas(mask, self.facts, mpp),
+            "certainty": mean_certainty(sure, mask, self.facts.num_classes),
             "made_from": made_from(entry),
             "fingerprint": self.fingerprint,
         }

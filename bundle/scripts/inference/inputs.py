@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # files by which a folder is known as one that a stage has written, and ends of the pictures beside an image's areas
 _RECORDS = ("stage.json", "fingerprint.txt")
-_PICTURES = ("_mask", "_overlay")
+_PICTURES = ("_mask", "_overlay", "_certainty")
 _TABLES = (".csv", ".tsv", ".txt")
 
 

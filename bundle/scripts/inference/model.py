@@ -20,6 +20,7 @@ from ..core.paths import BUNDLE_ROOT, shown
 from ..core.pictures import class_areas, overlay
 from ..core.settings import checked_overrides
 from ..pseudo_masks.hierarchical_masker import make_masker
+from .certainty import certainty
 from .pixel_size import PixelSize
 from .predict import label_map
 
@@ -34,6 +35,7 @@ _SETTINGS = (
     "turned",
     "window_scales",
     "overlap",
+    "temperature",
     "batch_size",
     "amp",
     "resample",
@@ -53,6 +55,7 @@ class Segmentation:
             they need not sum to one.
         facts: classes, palette, white background.
         mpp: µm/px of the image, (y, x) where its pixels are not square; ``None``: unknown.
+        temperature: of the probabilities, for :attr:`certainty`.
     """
 
     image: np.ndarray = field(repr=False)
@@ -60,11 +63,18 @@ class Segmentation:
     probabilities: np.ndarray = field(repr=False)
     facts: DatasetFacts
     mpp: float | tuple[float, float] | None
+    temperature: float = 1.0
 
     @property
     def areas(self) -> dict[str, dict[str, Any]]:
         """``{class: {"pixels": n, "percent": share of all tissue, "mm2": area}}``; ``mm2`` where µm/px is known."""
         return class_areas(self.label_map, self.facts, self.mpp)
+
+    @property
+    def certainty(self) -> np.ndarray:
+        """How far the likeliest class of each pixel is above the second, ``(H, W)`` float32 in [0, 1]; see
+        :func:`~scripts.inference.certainty.certainty`. It says nothing of white background, which is found by brightness."""
+        return certainty(torch.from_numpy(self.probabilities), self.temperature).numpy()
 
     def overlay(self, alpha: float = 0.4) -> np.ndarray:
         """The label map in its colours over the image, ``(H, W, 3)`` uint8.
@@ -82,8 +92,8 @@ class TissueModel:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
         settings: keys of ``inference.yaml``: ``gated``, ``quality``, ``gate_threshold``, ``flips``, ``turned``,
-            ``window_scales``, ``overlap``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and ``own`` (Python files
-            of one's own networks).
+            ``window_scales``, ``overlap``, ``temperature``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and
+            ``own`` (Python files of one's own networks).
 
     Raises:
         FileNotFoundError: no weights.
@@ -109,6 +119,7 @@ class TissueModel:
             self.inferer = parser.get_parsed_content("inferer")
             self._value_range = parser.get_parsed_content("value_range")
             self._pixel_size: PixelSize = parser.get_parsed_content("pixel_size")
+            self.temperature: float = parser.get_parsed_content("temperature")
             self.patch_size: tuple[int, int] = tuple(parser.get_parsed_content("patch_size"))
         except RuntimeError as error:  # MONAI's, around ours
             raise root_cause(error) from None
@@ -145,7 +156,7 @@ class TissueModel:
             probabilities = self.inferer(self._batch(pixels), self.network, size=scaling.size)[0].float()
         mask, found = label_map(probabilities, pixels, self.facts, scaling.size), scaling.geometry.mpp
         size = found[0] if found and found[0] == found[1] else found
-        return Segmentation(pixels, mask, probabilities.cpu().numpy(), self.facts, size)
+        return Segmentation(pixels, mask, probabilities.cpu().numpy(), self.facts, size, self.temperature)
 
     def classify(self, patch: np.ndarray | str | Path) -> dict[str, float]:
         """What the classifier sees in a patch: ``{class: probability}``, as the gate takes it.

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..core.facts import DatasetFacts
+from ..inference.certainty import certainty, grey
 from .extras import extra
 
 __all__ = ["ProbabilityStore", "unfinished"]
@@ -25,7 +27,7 @@ def unfinished(path: str | Path) -> Path:
 class ProbabilityStore:
     """A Zarr group of two arrays: ``probabilities`` ``(C, H, W)`` and ``certainty`` ``(H, W)``, 255 for 1.
 
-    Certainty is how far the highest probability is above the second. What was not written is 0. Until
+    Certainty is that of :func:`~scripts.inference.certainty.certainty`. What was not written is 0. Until
     :meth:`finish` the folder has the name of :func:`unfinished`, and one that a killed process left is gone on with.
 
     Args:
@@ -33,14 +35,23 @@ class ProbabilityStore:
         size: (H, W) of the label map.
         facts: classes.
         mpp: pixel size (y, x) in µm/px.
+        temperature: of the probabilities, for the certainty.
 
     Raises:
         ValueError: the package is missing, or what was left is of another size.
     """
 
-    def __init__(self, path: str | Path, size: tuple[int, int], facts: DatasetFacts, mpp: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        facts: DatasetFacts,
+        mpp: tuple[float, float],
+        temperature: float = 1.0,
+    ) -> None:
         zarr = extra("zarr")
         self.path, self.part = Path(path), unfinished(path)
+        self.temperature = temperature
         self.group = zarr.open_group(str(self.part), mode="a")
         self.group.attrs.update({"classes": list(facts.classes), "mpp": list(mpp), "axes": ["class", "y", "x"]})
         shapes = {"probabilities": (facts.num_classes, *size), "certainty": tuple(size)}
@@ -66,17 +77,12 @@ class ProbabilityStore:
     def write(self, top: int, probabilities: np.ndarray) -> None:
         """Write rows from ``top`` on: ``(C, height, W)`` float in [0, 1]. Rows may be written again."""
         rows = slice(top, top + probabilities.shape[1])
-        self.group["probabilities"][:, rows] = _bytes(probabilities)
-        ranked = np.partition(probabilities, -2, axis=0) if len(probabilities) > 1 else probabilities
-        margin = ranked[-1] - ranked[-2] if len(probabilities) > 1 else ranked[0]
-        self.group["certainty"][rows] = _bytes(margin)
+        self.group["probabilities"][:, rows] = grey(probabilities)
+        margin = certainty(torch.from_numpy(np.ascontiguousarray(probabilities, np.float32)), self.temperature)
+        self.group["certainty"][rows] = grey(margin.numpy())
 
     def finish(self) -> None:
         """Give the folder its name, in place of one that was there."""
         if self.path.exists():
             shutil.rmtree(self.path)
         os.replace(self.part, self.path)
-
-
-def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

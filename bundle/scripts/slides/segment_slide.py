@@ -204,7 +204,7 @@ class SlideSegmenter:
         model, (_, predict, batch) = self.model, self._scheme()
         damaged, store = DamagedParts(), None
         if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
-            store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp)
+            store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp, model.temperature)
 
         def read(*box: int) -> Any:
             return slide.read(*box, self.map_mpp, damaged.boxes if self.damaged == "paint" else None)

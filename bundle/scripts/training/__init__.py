@@ -7,6 +7,7 @@ from .handlers import EpochSeed, draw, parameter_groups
 from .self_training import SelfTraining
 from .session import TrainingSession, check_batches
 from .supervision import MultiLayerPseudoSupervisionLoss
+from .temperature import Temperature
 
 __all__ = [
     "ClassificationScore",
@@ -16,6 +17,7 @@ __all__ = [
     "MultiLayerPseudoSupervisionLoss",
     "PrepareBatch",
     "SelfTraining",
+    "Temperature",
     "TrainingSession",
     "check_batches",
     "draw",
