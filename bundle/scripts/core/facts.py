@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from .arguments import arguments, to_switch
+from .default_palette import DEFAULT_PALETTE
 from .ranges import MPP, PATCH_SIDE, PERCENT, PROBABILITY, Number, shown
 
 __all__ = ["DATALIST_NAME", "DatasetFacts", "load_facts"]
@@ -22,10 +23,6 @@ DATALIST_NAME = "datalist.json"
 _COLOUR = Number(0, 255, whole=True)
 _MASK_VALUE = Number(0, 2**31 - 1, whole=True)
 _LENGTH = 100  # characters of a name
-_FALLBACK_PALETTE = (
-    (205, 51, 51), (0, 160, 80), (65, 105, 225), (255, 165, 0), (148, 0, 211),
-    (0, 190, 190), (230, 80, 160), (140, 110, 60), (120, 200, 60), (90, 90, 90),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def _names(value: Any, where: str, count: int | None = None) -> tuple[str, ...]:
 
 def _palette(value: Any, count: int) -> tuple[tuple[int, int, int], ...]:
     what = f"one [red, green, blue] of whole numbers in 0..255 for each of {count} classes"
-    colours = _list(value, "palette", what) or [_FALLBACK_PALETTE[k % len(_FALLBACK_PALETTE)] for k in range(count)]
+    colours = _list(value, "palette", what) or [DEFAULT_PALETTE[k % len(DEFAULT_PALETTE)] for k in range(count)]
     if len(colours) != count:
         raise ValueError(f"palette: found {len(colours)} colours, expected {what}")
     checked = [_COLOUR.check_all(colour, f"palette, colour {k}", 3) for k, colour in enumerate(colours)]

@@ -20,11 +20,10 @@ from .tissue import draw_tissue
 
 __all__ = ["DEMO_FACTS", "DEMO_NAME", "MIN_SHARE", "image_level_label", "write_demo_dataset"]
 
-#: Classes and colours of LUAD-HistoSeg; drawn at about 1 µm/px.
+#: Classes of LUAD-HistoSeg; drawn at about 1 µm/px.
 DEMO_FACTS = DatasetFacts(
     name="demo tissue",
     classes=("TE", "NEC", "LYM", "TAS"),
-    palette=((205, 51, 51), (0, 255, 0), (65, 105, 225), (255, 165, 0)),
     white_background=True,
     mpp=1.0,
     descriptions=("tumour epithelium", "necrosis", "lymphocyte", "tumour-associated stroma"),

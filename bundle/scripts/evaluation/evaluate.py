@@ -16,7 +16,11 @@ from ..core.geometry import as_mpp
 from ..core.image_writers import write_mask
 from ..core.images import read_mask
 from ..core.metrics import ConfusionMatrix
+from ..inference.certainty import certainty, mean_certainty
 from ..inference.predict import ComparisonNetwork
+from .boundaries import Boundaries
+from .intervals import bootstrap, spread
+from .risk_coverage import RiskCoverage
 
 __all__ = ["Evaluation", "test_entries"]
 
@@ -29,43 +33,69 @@ class Evaluation:
         facts: facts of the dataset.
         folder: label maps are written to ``<folder>/label_maps/<method>/<name>.png``.
         gated: whether the method of record is the gated segmenter.
+        temperature: of the probabilities that the certainty is of, see :func:`~scripts.inference.certainty.certainty`.
     """
 
-    def __init__(self, network: ComparisonNetwork, facts: DatasetFacts, folder: str | Path, gated: bool = True) -> None:
+    def __init__(
+        self,
+        network: ComparisonNetwork,
+        facts: DatasetFacts,
+        folder: str | Path,
+        gated: bool = True,
+        temperature: float = 1.0,
+    ) -> None:
         self.network = network
         self.facts = facts
         self.folder = Path(folder)
         self.method = "segmenter + gate" if gated else "segmenter"
-        self.matrices = {method: ConfusionMatrix(facts.num_classes) for method in network.methods}
+        self.temperature = temperature
         self.images: list[dict[str, Any]] = []
+        self._reset()
 
     def attach(self, engine: Engine) -> None:
         """Attach to the evaluator."""
         engine.add_event_handler(Events.STARTED, self._reset)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
-    def _reset(self, _engine: Engine) -> None:
+    def _reset(self, _engine: Engine | None = None) -> None:
         self.images.clear()
-        for method in self.matrices:
-            self.matrices[method] = ConfusionMatrix(self.facts.num_classes)
+        self.matrices = {method: ConfusionMatrix(self.facts.num_classes) for method in self.network.methods}
+        self.borders = {method: Boundaries(self.facts.num_classes) for method in self.network.methods}
+        self.risk_coverage = RiskCoverage()
 
     def __call__(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         columns = (batch["entry"], batch["scaling"], output["pred"], output["label"])
         for entry, scaling, pred, label in zip(*columns, strict=True):
             truth = label[0].cpu().numpy()
-            maps = {k: v.to("cpu", torch.uint8).numpy() for k, v in self.network.split(pred).items()}
+            near = Boundaries(self.facts.num_classes).near(truth)
             row: dict[str, Any] = {"name": entry["name"], "image": entry["image"], "mask": entry["mask"], "maps": {}}
-            for method, prediction in maps.items():
-                matrix = ConfusionMatrix(self.facts.num_classes)
-                matrix.update(prediction, truth)
-                self.matrices[method] += matrix
+            row.update(matrices={}, mpp=scaling.geometry.mpp)
+            for method, probability in self.network.parts(pred).items():
+                prediction = probability.argmax(dim=0).to("cpu", torch.uint8).numpy()
+                row["matrices"][method] = self._count(method, prediction, truth, near)
                 path = self.folder / "label_maps" / method.replace(" ", "_").replace("+", "and") / f"{entry['name']}.png"
                 write_mask(path, prediction, self.facts, geometry=scaling.geometry)
                 row["maps"][method] = str(path)
                 if method == self.method:
-                    row["scores"] = matrix.scores(self.facts.classes)
+                    row["scores"] = self._score(row["matrices"][method], prediction, probability, truth)
             self.images.append(row)
+
+    def _count(self, method: str, prediction: np.ndarray, truth: np.ndarray, near: np.ndarray) -> ConfusionMatrix:
+        """Count the pixels of one image for a method, and give them by themselves too."""
+        matrix = ConfusionMatrix(self.facts.num_classes)
+        matrix.update(prediction, truth)
+        self.matrices[method] += matrix
+        self.borders[method].update(prediction, truth, near)
+        return matrix
+
+    def _score(
+        self, matrix: ConfusionMatrix, prediction: np.ndarray, probability: torch.Tensor, truth: np.ndarray
+    ) -> dict[str, Any]:
+        """Scores of one image by the method of record, its certainty with them."""
+        sure, tissue = certainty(probability, self.temperature).cpu().numpy(), truth < self.facts.num_classes
+        self.risk_coverage.update(sure[tissue], (prediction != truth)[tissue])
+        return {**matrix.scores(self.facts.classes), "certainty": mean_certainty(sure, truth, self.facts.num_classes)}
 
     def label_maps(self, output: Mapping[str, torch.Tensor]) -> tuple[list, list]:
         """``output_transform`` of the evaluator's key metric: label maps of the method of record, and true ones."""
@@ -88,15 +118,28 @@ class Evaluation:
     def results(self) -> dict[str, Any]:
         """Scores of every method and of every image, JSON-ready.
 
+        ``scores`` and ``images`` as :meth:`~scripts.core.metrics.ConfusionMatrix.scores` has them, those of images with the
+        mean ``certainty`` of their true tissue; by method, ``intervals`` (:func:`~.intervals.bootstrap`), ``over_images``
+        (mean and standard deviation of the images' FwIoU) and ``borders`` (:class:`~.boundaries.Boundaries`); and
+        ``risk_coverage`` of the method of record (:class:`~.risk_coverage.RiskCoverage`).
+
         Raises:
             ValueError: there was no test image with a mask.
         """
         if not self.images:
             raise ValueError("no test image was evaluated: the datalist's test section has no entry with a mask")
+        methods = [m for m in self.methods() if m in self.network.methods]
+        per_method = {m: [row["matrices"][m] for row in self.images] for m in methods}
         return {
             "method": self.method,
             "scores": {name: m.scores(self.facts.classes) for name, m in self.methods().items()},
             "images": {row["name"]: row["scores"] for row in self.images},
+            "intervals": {m: bootstrap([one.matrix for one in found]) for m, found in per_method.items()},
+            "over_images": {
+                m: spread([one.scores(self.facts.classes)["fwiou"] for one in found]) for m, found in per_method.items()
+            },
+            "borders": {m: self.borders[m].scores() for m in methods},
+            "risk_coverage": self.risk_coverage.scores(),
         }
 
     def write(self) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.atomic import write_text
+from ..core.facts import DatasetFacts
 from ..core.image_writers import write_image
 from ..core.images import read_image, read_mask
 from ..core.pictures import class_areas, overlay, strip
@@ -18,7 +21,9 @@ from ..pages import Case
 from .evaluate import Evaluation
 from .report import Report, write_report
 
-__all__ = ["picture_of", "ranked", "report_run", "scores_csv"]
+__all__ = ["error_map", "picture_of", "ranked", "report_run", "scores_csv"]
+
+_WRONG = (200, 0, 40)
 
 
 def report_run(
@@ -47,19 +52,19 @@ def report_run(
     report = Report(
         title=f"{evaluation.facts.name}: tissue segmentation from patch-level labels",
         facts=evaluation.facts,
-        scores=results["scores"],
-        method=evaluation.method,
+        results=results,
+        curve=evaluation.risk_coverage.curve(),
         histories={k: h for k, h in histories.items() if h},
         pseudo_masks=_json(Path(pseudo_mask_dir) / "summary.json") or {},
         worst=[cases[row["name"]] for row in worst],
         best=[cases[row["name"]] for row in best],
         environment=_json(folder / "environment.json") or {},
-        images=len(evaluation.images),
     )
     files = [folder / "metrics.json", folder / "metrics.csv", folder / "report.html", folder / "gallery.png"]
     write_text(files[1], scores_csv(results["scores"], evaluation.facts.classes))
     write_report(files[2], report)
-    write_image(files[3], strip(cases[picture_of([*best, *worst])["name"]].panels))
+    shown = cases[picture_of([*best, *worst])["name"]]
+    write_image(files[3], strip([*shown.panels[:1], *shown.more, *shown.panels[1:]]))
     return files
 
 
@@ -107,13 +112,38 @@ def _case(evaluation: Evaluation, row: Mapping[str, Any], layers: Sequence[str])
     def show(path: str) -> Any:
         return overlay(image, paint_white(read_mask(path), image, facts), facts, alpha=0.45)
 
-    panels = [("image", image)]
-    panels += [(f"CAM {layer}", show(row["maps"][f"CAM {layer}"])) for layer in layers]
-    panels += [(evaluation.method, show(row["maps"][evaluation.method]))]
-    panels += [("truth", overlay(image, evaluation.truth(row), facts, alpha=0.45))]
-    areas = class_areas(paint_white(read_mask(row["maps"][evaluation.method]), image, facts), facts)
-    note = "Predicted: " + ", ".join(f"{name} {a['percent']:.0f} %" for name, a in areas.items())
-    return Case(row["name"], row["scores"]["fwiou"], panels, note)
+    found, truth = paint_white(read_mask(row["maps"][evaluation.method]), image, facts), evaluation.truth(row)
+    panels = [
+        ("image", image),
+        ("truth", overlay(image, truth, facts, alpha=0.45)),
+        (f"prediction: {evaluation.method}", overlay(image, found, facts, alpha=0.45)),
+        ("errors", error_map(image, read_mask(row["maps"][evaluation.method]), truth, facts)),
+    ]
+    more = [(f"CAM {layer}", show(row["maps"][f"CAM {layer}"])) for layer in layers]
+    areas = class_areas(found, facts), class_areas(np.where(truth < facts.num_classes, truth, facts.white_value), facts)
+    shown = [(name, *(f"{part[name]['percent']:.0f} %" for part in areas)) for name in facts.classes]
+    shares = (f"{name} {predicted} (truth {true})" for name, predicted, true in shown)
+    mpp = None if row["mpp"] is None else row["mpp"][1]
+    return Case(row["name"], row["scores"]["fwiou"], panels, "Areas: " + ", ".join(shares), more, mpp)
+
+
+def error_map(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, facts: DatasetFacts) -> np.ndarray:
+    """The image, faded and grey, with its wrong pixels in red; what has no true class is paler still.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        prediction: ``(H, W)`` class indices.
+        truth: ``(H, W)`` class indices; other values count nowhere.
+        facts: number of classes.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    grey = image.astype(np.float32).mean(axis=2, keepdims=True)
+    known = (truth < facts.num_classes)[..., None]
+    picture = np.rint(np.where(known, 140 + 0.45 * grey, 225 + 0.1 * grey)).astype(np.uint8).repeat(3, axis=2)
+    picture[known[..., 0] & (prediction != truth)] = _WRONG
+    return picture
 
 
 def _json(path: Path) -> Any:

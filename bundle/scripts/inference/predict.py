@@ -68,8 +68,11 @@ class ComparisonNetwork(nn.Module):
 
     def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
         """``(M * C, H, W)`` averaged maps of one image to ``{method: (H, W) label map}``."""
-        parts = maps.unflatten(0, (len(self.methods), -1)).argmax(dim=1)
-        return dict(zip(self.methods, parts, strict=True))
+        return {method: part.argmax(dim=0) for method, part in self.parts(maps).items()}
+
+    def parts(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``(M * C, H, W)`` averaged maps of one image to ``{method: (C, H, W)}``."""
+        return dict(zip(self.methods, maps.unflatten(0, (len(self.methods), -1)), strict=True))
 
 
 def label_map(
