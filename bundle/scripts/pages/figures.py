@@ -65,7 +65,8 @@ def gallery(cases: Sequence[Case]) -> str:
     for case in cases:
         score = "" if case.score is None else f" · FwIoU {percent(case.score)}"
         rows = "".join(
-            f'<div class="panels {kind}">{"".join(_figure(case, k, *panel) for k, panel in enumerate(panels))}</div>'
+            f'<div class="panels {kind}">'
+            f"{''.join(_figure(case, *panel, bar=kind == 'main' and k == 0) for k, panel in enumerate(panels))}</div>"
             for kind, panels in (("main", case.panels), ("more", case.more))
             if panels
         )
@@ -74,11 +75,10 @@ def gallery(cases: Sequence[Case]) -> str:
     return "".join(blocks)
 
 
-def _figure(case: Case, index: int, title: str, picture: np.ndarray) -> str:
-    bar = scale_bar(picture.shape[1], case.mpp) if index == 0 else ""
+def _figure(case: Case, title: str, picture: np.ndarray, bar: bool) -> str:
     return (
         f'<figure><img src="{data_uri(picture)}" alt="{escape(title)} of {escape(case.name)}">'
-        f"{bar}<figcaption>{escape(title)}</figcaption></figure>"
+        f"<figcaption>{escape(title)}</figcaption>{scale_bar(picture.shape[1], case.mpp) if bar else ''}</figure>"
     )
 
 
