@@ -196,8 +196,10 @@ def test_two_folders_into_one_output(infer, tmp_path):
     assert _state(folder) == before  # z neither: refused before anything is segmented
     infer(tmp_path / "three", tmp_path / "out")
     assert {name: state for name, state in _state(folder).items() if name in before} == before
-    rows = list(csv.reader((folder / "areas.csv").open()))[1:]
-    assert [row[0] for row in rows] == [str(tmp_path / n) for n in ("one/x.png", "three/y.png")]
+    rows = list(csv.reader((folder / "areas.csv").open(encoding="utf-8")))[1:]
+    assert [row[0] for row in rows] == [*(str(tmp_path / n) for n in ("one/x.png", "three/y.png")), "all images"]
+    assert [int(rows[0][k]) + int(rows[1][k]) for k in (4, 6, 8, 10)] == [int(rows[2][k]) for k in (4, 6, 8, 10)]
+    assert sum(int(rows[2][k]) for k in (4, 6, 8, 10)) == 2 * PIXELS.shape[0] * PIXELS.shape[1]  # and white background
     write_image(tmp_path / "one/x.png", PIXELS[:32])
     infer(tmp_path / "one", tmp_path / "out")
     assert read_mask(folder / "x_mask.png").shape == (32, 48)
@@ -221,7 +223,7 @@ def test_the_batch_goes_on_whatever_a_file_is_called(infer, tmp_path):
     assert "1 images were skipped" in str(ended.value) and r"dam\xe4ged.png" in str(ended.value)
     str(ended.value).encode("ascii", "strict")
     folder = tmp_path / "out/inference"
-    rows = [row[0] for row in csv.reader((folder / "areas.csv").open(encoding="utf-8"))][1:]
+    rows = [row[0] for row in csv.reader((folder / "areas.csv").open(encoding="utf-8"))][1:-1]
     assert len(rows) == 5 and any(row.endswith(r"f\xe9/caf\xe9.png") for row in rows)
     masks = {p.name.removesuffix("_mask.png") for p in folder.glob("*_mask.png")}
     assert {r"caf\xe9", "é", r"two\x0alines", r"n\xe9"} < masks and len(masks) == 5

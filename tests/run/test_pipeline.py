@@ -229,7 +229,7 @@ def test_inference_on_any_size_skips_what_is_broken(unbroken, tmp_path, tissue):
         areas = json.loads((out / f"{name}_areas.json").read_text())["areas"]
         assert sum(a["pixels"] for a in areas.values()) == (mask < 4).sum()
     assert nibabel.load(out / "roi_mask.nii.gz").shape == (170, 100)
-    assert len(list(csv.reader((out / "areas.csv").open()))) == 4
+    assert len(list(csv.reader((out / "areas.csv").open(encoding="utf-8")))) == 5
     stamp = (out / "roi_mask.nii.gz").stat().st_mtime_ns
     (images / "broken.png").unlink()
     _run("inference.yaml", **places, output_format="nii.gz")
@@ -258,11 +258,12 @@ def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
     (images / "b.png").write_bytes(whole[:200])
     with pytest.raises(SystemExit, match="1 images were skipped"):
         _run("inference.yaml", **places, gated=False, flips=False)
-    assert [row[0] for row in csv.reader((out / "areas.csv").open())][1:] == [str(images / n) for n in ("a.png", "c.png")]
+    named = [row[0] for row in csv.reader((out / "areas.csv").open(encoding="utf-8"))]
+    assert named == ["image", str(images / "a.png"), str(images / "c.png"), "all images"]
     (images / "b.png").write_bytes(whole)
     _run("inference.yaml", **places, gated=False, flips=False)
     assert all((out / f"{name}_mask.png").stat().st_mtime_ns != stamp for name, stamp in stamps.items())
-    assert len(list(csv.reader((out / "areas.csv").open()))) == 4
+    assert len(list(csv.reader((out / "areas.csv").open(encoding="utf-8")))) == 5
 
 
 def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path, capsys):

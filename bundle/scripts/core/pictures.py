@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .facts import DatasetFacts
 
-__all__ = ["class_areas", "colourise", "data_uri", "legend", "overlay", "strip"]
+__all__ = ["background_area", "class_areas", "colourise", "data_uri", "legend", "overlay", "strip"]
 
 _BAND = 1024  # rows blended at a time
 _OUTLINE = (20, 20, 20)
@@ -74,14 +74,28 @@ def class_areas(
     """
     counts = np.bincount(mask.ravel(), minlength=facts.num_classes)[: facts.num_classes]
     tissue = max(1, int(counts.sum()))
-    sides = (mpp, mpp) if isinstance(mpp, (int, float)) else mpp
-    pixel = None if sides is None else math.prod(sides)  # µm²
+    pixel = _pixel(mpp)
     areas: dict[str, dict[str, Any]] = {}
     for name, count in zip(facts.classes, counts.tolist(), strict=True):
         areas[name] = {"pixels": count, "percent": round(100 * count / tissue, 3)}
         if pixel is not None:
             areas[name]["mm2"] = round(count * pixel * 1e-6, 6)
     return areas
+
+
+def background_area(
+    mask: np.ndarray, facts: DatasetFacts, mpp: float | Sequence[float] | None = None
+) -> dict[str, int | float]:
+    """Area of the white background: ``{"pixels": n, "mm2": area}``; the arguments are those of :func:`class_areas`."""
+    count, pixel = int(np.count_nonzero(mask == facts.white_value)), _pixel(mpp)
+    return {"pixels": count} if pixel is None else {"pixels": count, "mm2": round(count * pixel * 1e-6, 6)}
+
+
+def _pixel(mpp: float | Sequence[float] | None) -> float | None:
+    """Area of a pixel in µm²."""
+    if mpp is None:
+        return None
+    return mpp**2 if isinstance(mpp, (int, float)) else math.prod(mpp)
 
 
 def legend(facts: DatasetFacts, height: int = 22) -> np.ndarray:

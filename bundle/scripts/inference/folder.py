@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +15,8 @@ from ..core.atomic import write_json, write_text
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_grey, write_image, write_mask
 from ..core.paths import shown
-from ..core.pictures import class_areas, overlay
+from ..core.pictures import background_area, class_areas, overlay
+from .areas_table import areas_csv
 from .certainty import certainty, grey, mean_certainty
 from .pixel_size import PixelSize, Scaling
 from .predict import label_map
@@ -111,6 +110,7 @@ class SavePredictions:
             "mpp_from": scaling.source or None,
             "resampled_to": scaling.size,
             "areas": class_areas(mask, self.facts, mpp),
+            **({"background": background_area(mask, self.facts, mpp)} if self.facts.white_background else {}),
             "certainty": mean_certainty(sure, mask, self.facts.num_classes),
             "made_from": made_from(entry),
             "fingerprint": self.fingerprint,
@@ -124,14 +124,7 @@ class SavePredictions:
             SystemExit: images were skipped; all others are done.
         """
         rows = [row for name, row in Results(self.folder).of(self.fingerprint).items() if name not in self._skipped]
-        columns = sorted({f"{c} {k}" for row in rows for c, v in row["areas"].items() for k in v})
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["image", *columns])
-        for row in rows:
-            flat = {f"{c} {k}": v for c, values in row["areas"].items() for k, v in values.items()}
-            writer.writerow([row["image"], *(flat.get(c, "") for c in columns)])
-        write_text(self.folder / "areas.csv", text.getvalue())
+        write_text(self.folder / "areas.csv", areas_csv(rows, self.facts))
         logger.info("%d images segmented in %s, %d skipped", len(rows), self.folder, len(self.faults))
         if self.faults:
             raise SystemExit("\n".join([f"{len(self.faults)} images were skipped:", *self.faults]))
