@@ -38,7 +38,10 @@ def test_a_sum_of_mm2_is_one_of_all_images_or_none():
     rows = [_row("a", 3, 1, mpp=(1000.0, 1000.0)), _row("b", 1, 3)]
     lines = [line.split(",") for line in areas_csv(rows, FACTS).splitlines()]
     assert lines[2] == ["b", "", "", "0.5", "1", "25.0", "", "3", "75.0", "", "0", ""]
-    assert lines[3] == ["all images", "", "", "0.5", "4", "50.0", "", "4", "50.0", "", "0", ""]
+    assert lines[3] == ["all images", "", "", "0.5", "4", "50.0", "", "4", "50.0", "", "0", "0.0"]
+    # an image without tissue has no mm² of it, whatever its pixels
+    found = totals([rows[0], _row("c", 0, 0, 5, certainty=None)], FACTS)
+    assert found.mm2 == {"TE": 3.0, "NEC": 1.0} and found.share == {"TE": 0.75, "NEC": 0.25} and found.certainty == 0.5
 
 
 def test_without_pixel_sizes_there_is_no_column_of_mm2():

@@ -256,6 +256,27 @@ def test_results_that_cannot_be_written_end_the_run_with_one_message(infer, tmp_
     assert len(after) == 9 and all(after[name] == before[name] for name in before if name.startswith("a_"))
 
 
+def test_a_continued_run_shows_all_its_images(infer, tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_image(tmp_path / "in/a.png", PIXELS, (0.5, 0.5))
+    folder = infer(tmp_path / "in", tmp_path / "out", certainty=True)
+    write_image(tmp_path / "in/b.png", PIXELS)
+    (tmp_path / "in/c.png").write_bytes((tmp_path / "in/b.png").read_bytes()[:200])
+    stamp = (folder / "a_mask.png").stat().st_mtime_ns
+    with pytest.raises(SystemExit, match=r"1 images were skipped"):
+        infer(tmp_path / "in", tmp_path / "out", certainty=True)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert (folder / "a_mask.png").stat().st_mtime_ns == stamp and page.count("<figure>") == 2
+    assert all(f"<code>{name}_certainty.png</code>" in page for name in "ab") and "c.png" in page
+    assert page.count('class="scale"') == 1 and "1 image was skipped" in page and "Versions, seed, commit" in page
+    assert f"{folder / 'report.html'} shows them" in caplog.text
+    tifffile.imwrite(tmp_path / "deep.tif", PIXELS.astype(np.uint16) * 16, photometric="rgb")
+    folder = infer(tmp_path / "deep.tif", tmp_path / "deep", value_range=[0, 4080])
+    assert "<figure>" in (folder / "report.html").read_text(encoding="utf-8")
+    folder = infer(tmp_path / "deep.tif", tmp_path / "none", value_range=[0, 4080], gallery=0, output_format="nrrd")
+    assert "<figure>" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
 @contextmanager
 def _full_disk(size):
     """No file may become larger: as a full disk, for one process."""

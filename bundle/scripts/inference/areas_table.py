@@ -26,7 +26,7 @@ class Totals:
 
     Args:
         pixels: of each part: the names of the classes, ``background``, ``not_segmented``.
-        mm2: area of each part in mm²; empty where an image's µm/px is unknown, for a sum without it would be none of all.
+        mm2: area of each part in mm²; without those that an image of unknown µm/px has too: a sum without it is none of all.
         share: of each class in all tissue, in [0, 1]; by area where that is known, else by pixels. Empty without tissue.
         certainty: mean over all tissue, in [0, 1]; ``None`` without tissue, or where that of an image is unknown.
     """
@@ -58,19 +58,19 @@ def totals(rows: Sequence[Mapping[str, Any]], facts: DatasetFacts) -> Totals:
     parts = [*facts.classes, *_others(rows)]
     pixels = {part: sum(_pixels(row, part) for row in rows) for part in parts}
     sizes = [math.prod(row["mpp"]) if row.get("mpp") else None for row in rows]  # µm² of a pixel
-    known = bool(rows) and None not in sizes
-    weights = [size if known else 1.0 for size in sizes]
 
-    def weighed(part: str) -> float:
+    def known(*names: str) -> bool:
+        return all(size or not any(_pixels(row, n) for n in names) for row, size in zip(rows, sizes, strict=True))
+
+    def weighed(part: str, weights: Sequence[float]) -> float:
         return sum(_pixels(row, part) * weight for row, weight in zip(rows, weights, strict=True))
 
-    tissue = sum(weighed(name) for name in facts.classes)
-    return Totals(
-        pixels,
-        {part: round(weighed(part) * 1e-6, 6) for part in parts} if known else {},
-        {name: weighed(name) / tissue for name in facts.classes} if tissue else {},
-        _certainty(rows, weights, facts, tissue),
-    )
+    areas = [size or 0.0 for size in sizes]
+    mm2 = {part: round(weighed(part, areas) * 1e-6, 6) for part in parts if any(sizes) and known(part)}
+    weights = areas if any(sizes) and known(*facts.classes) else [1.0] * len(rows)
+    tissue = sum(weighed(name, weights) for name in facts.classes)
+    shares = {name: weighed(name, weights) / tissue for name in facts.classes} if tissue else {}
+    return Totals(pixels, mm2, shares, _certainty(rows, weights, facts, tissue))
 
 
 def areas_csv(rows: Iterable[Mapping[str, Any]], facts: DatasetFacts) -> str:

@@ -18,6 +18,7 @@ from ..core.paths import shown
 from ..core.pictures import background_area, class_areas, overlay
 from .areas_table import areas_csv
 from .certainty import certainty, grey, mean_certainty
+from .inference_page import write_inference_page
 from .pixel_size import PixelSize, Scaling
 from .predict import label_map
 from .results import AREAS, Results, made_from
@@ -46,6 +47,8 @@ class SavePredictions:
         alpha: opacity of the overlay, in [0, 1].
         fingerprint: identifies networks and settings; results of another one in the folder are not counted.
         faults: messages for what was to be an image and is none.
+        gallery: how many images the page shows at most, least certain first.
+        value_range: values that become 0 and 255 in images of other than 8 bits, to show these.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class SavePredictions:
         alpha: float = 0.4,
         fingerprint: str = "",
         faults: Sequence[str] = (),
+        gallery: int = 60,
+        value_range: Sequence[float] | None = None,
     ) -> None:
         if output_format not in FORMATS:
             raise ValueError(f"output_format: expected one of {', '.join(FORMATS)}, found {output_format!r}")
@@ -71,6 +76,8 @@ class SavePredictions:
         self.alpha = alpha
         self.fingerprint = fingerprint
         self.faults = list(faults)
+        self.gallery = gallery
+        self.value_range = value_range
         self._skipped: set[str] = set()  # names
 
     def attach(self, engine: Engine) -> None:
@@ -118,14 +125,18 @@ class SavePredictions:
         write_json(f"{target}{AREAS}", content)
 
     def finish(self) -> dict[str, Any]:
-        """Write ``areas.csv`` over all images segmented with this fingerprint, and end with an error if one was skipped.
+        """Write ``areas.csv`` and ``report.html`` over all images of this fingerprint; an error if one was skipped.
 
         Raises:
             SystemExit: images were skipped; all others are done.
         """
-        rows = [row for name, row in Results(self.folder).of(self.fingerprint).items() if name not in self._skipped]
-        write_text(self.folder / "areas.csv", areas_csv(rows, self.facts))
-        logger.info("%d images segmented in %s, %d skipped", len(rows), self.folder, len(self.faults))
+        done = Results(self.folder).of(self.fingerprint)
+        rows = {name: row for name, row in done.items() if name not in self._skipped}
+        write_text(self.folder / "areas.csv", areas_csv(rows.values(), self.facts))
+        page = write_inference_page(
+            self.folder, rows, self.facts, self.output_format, self.certainty, self.gallery, self.faults, self.value_range
+        )
+        logger.info("%d images segmented in %s, %d skipped; %s shows them", len(rows), self.folder, len(self.faults), page)
         if self.faults:
             raise SystemExit("\n".join([f"{len(self.faults)} images were skipped:", *self.faults]))
         return {"images": len(rows)}

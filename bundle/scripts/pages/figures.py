@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -82,11 +82,11 @@ def _figure(case: Case, title: str, picture: np.ndarray, bar: bool) -> str:
     )
 
 
-def layered(images: Sequence[LayeredImage], facts: DatasetFacts, longest: int = 360) -> str:
+def layered(images: Iterable[LayeredImage], facts: DatasetFacts, longest: int = 360) -> str:
     """Images under their label maps; the page's script switches classes on and off and sets the opacity.
 
     Args:
-        images: the images.
+        images: the images; of a generator, one is in memory at a time.
         facts: palette and class names.
         longest: longer side in px that they are made smaller to.
     """
