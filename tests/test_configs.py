@@ -51,7 +51,8 @@ def folders(tmp_path, rng):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("train_classifier", "train"), ("train", "train"), ("inference", "infer"), ("evaluate", "infer")]
+    ("name", "kind"),
+    [("train_classifier", "train"), ("train", "train"), ("inference", "infer"), ("evaluate", "infer"), ("report", "infer")],
 )
 def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
     if kind == "infer":

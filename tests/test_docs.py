@@ -30,7 +30,7 @@ from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
 from scripts.inference import Segmentation, TissueModel, load_model
-from scripts.run.pipeline import STAGES, merge_overrides, run_pipeline
+from scripts.run.pipeline import REPORT, STAGES, merge_overrides, run_pipeline
 from scripts.weights.description import read_description
 from test_rooms import FLOORS, SCRIPTS, _rooms_imported
 from tiny import write_models
@@ -42,7 +42,7 @@ OWN = DOCS / "how-to" / "own_network_loss_recipe.md"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("benchmarks/*.md")])
 # configs and their keys; a stage writes a folder
 NAMES = sorted(p.stem for p in CONFIGS.glob("*.yaml") if "run" in yaml.safe_load(p.read_text(encoding="utf-8")))
-RECORDING = [*STAGES, "inference", "inference_wsi"]
+RECORDING = [*STAGES, REPORT, "inference", "inference_wsi"]
 _IDS = [p.relative_to(ROOT).as_posix() for p in PAGES]
 
 
@@ -166,7 +166,7 @@ def _check_run(options: dict[str, str]) -> None:
     overrides = ast.literal_eval(options.pop("overrides", "{}"))
     for key in options:
         assert key in parser, key
-    assert set(overrides) <= set(STAGES), overrides
+    assert set(overrides) <= {*STAGES, REPORT}, overrides
     for stage, values in overrides.items():
         own = ConfigParser(_config(stage, recipe if recipe in known_recipes() else None))
         assert all(_has(own, id) for id in values), values
@@ -243,7 +243,7 @@ def test_the_page_has_every_key_of_a_dataset_file():
 def test_the_page_has_every_key_that_recipes_add():
     added: dict[str, Any] = {}
     for recipe in known_recipes():
-        for stage in (*STAGES, "inference"):
+        for stage in (*STAGES, REPORT, "inference"):
             merged, plain = _config(stage, recipe), _config(stage)
             added.update({k: v for k, v in merged.items() if k not in plain and "#" not in k and not k.startswith("+")})
     rows = {r[0].strip("`"): r[1] for r in _rows(_section(DOCS / "reference/configs.md", "Keys that recipes add"))}
@@ -468,8 +468,9 @@ def test_the_page_has_every_file_of_a_run_and_every_field_of_a_description(run, 
     page = DOCS / "reference/files.md"
     shown = [n for row in _rows(_section(page, "Of a run")) for n in re.findall(r"`([^`]+)`", row[0])]
     patterns = {re.sub(r"<\w+>", "*", name): name for name in shown}
-    settings = {"dataset_dir": str(tissue / "test/img"), "output_dir": run["output_dir"], "model_dir": run["model_dir"]}
-    _workflow(["inference.yaml"], **settings, certainty=True)
+    places = {"output_dir": run["output_dir"], "model_dir": run["model_dir"]}
+    _workflow(["inference.yaml"], dataset_dir=str(tissue / "test/img"), **places, certainty=True)
+    _workflow(["report.yaml"], dataset_dir=run["dataset_dir"], **places)
     out = Path(run["output_dir"])
     written = [p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()]
     assert [n for n in written if not any(fnmatch(n, p) for p in patterns)] == []

@@ -11,7 +11,7 @@ from scripts import BUNDLE_ROOT
 from scripts.core.config_parts import id_of, references
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
-STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate", "inference")
+STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate", "report", "inference")
 # what the running configuration is asked for, so that nothing refers to it, and what a file of a dataset brings for others
 ASKED = {"own", "overrides", "imports", "run"}
 OF_OTHERS = {"pipeline": {"settings"}, "import_checkpoint": {"prepare", "settings"}}
@@ -51,6 +51,7 @@ PLACES = {
 OF_ONE = {
     "train": {"validate#evaluator#network": "averaged"},
     "evaluate": {"handlers#0": "evaluation"},
+    "report": {"handlers#0": "predictions", "preprocessing#transforms#0#size": "patch_size"},
     "inference": {"handlers#0": "save"},
 }
 # whole images, which differ in size

@@ -547,6 +547,13 @@ OF_STAGE = {
                   "out/train_classifier/history.json", "out/train/history.json", "out/pseudo_masks/summary.json"],
         "outputs": ["out/evaluate/metrics.json", "out/evaluate/report.html"],
     },
+    "report": {
+        "inputs": [*CLASSIFIER, *SEGMENTER],
+        "reads": [*(f"data/training{i}.png" for i in range(6)), "data/validation0.png",
+                  "out/train_classifier/history.json", "out/train/history.json",
+                  "out/pseudo_masks/summary.json", "out/pseudo_masks/fingerprint.txt"],
+        "outputs": ["out/report/report.json", "out/report/report.html"],
+    },
     "inference": {"inputs": [*CLASSIFIER, *SEGMENTER]},
 }  # fmt: skip
 

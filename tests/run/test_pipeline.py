@@ -142,12 +142,12 @@ def test_settings_of_a_dataset_reach_the_stages_and_overrides_win(unbroken, tiss
         ({"settings": {"evaluate": {"flps": True}}}, "evaluate: flps: evaluate.yaml has no setting 'flps'; did you mean 'flips'?"),
         ({"overrides": {"generate_pseudo_masks": {"maskr#context": 0.1}}}, "generate_pseudo_masks: maskr#context: generate_pseudo_masks.yaml has no setting 'maskr'; did you mean 'masker'?"),
         ({"overrides": {"train": {"compile": "maybe"}}, "stages": ["evaluate"]}, "train: compile: found 'maybe', expected True or False"),
-        ({"overrides": {"trian": {}}}, f"stages, settings or overrides: found ['trian'], expected {list(STAGES)}; did you mean 'train'?"),
+        ({"overrides": {"trian": {}}}, f"stages, settings or overrides: found ['trian'], expected {[*STAGES, 'report']}; did you mean 'train'?"),
         ({"overrides": {"train": 3}}, "settings or overrides: found {'train': 3}, expected {stage: {id: value}}"),
         ({"overrides": {"train": {"max_epochs": 0}}}, "train: max_epochs: found 0, expected a whole number, 1 or more"),
         ({"overrides": {"evaluate": {"section": "val"}}}, "evaluate: section: found 'val', expected one of training, validation, test"),
         ({"prepare": {"layout": "luad", "patch_size": "x"}}, "prepare#patch_size: found 'x', expected a whole number from 8 to 4096 px, or a list of 2, each a whole number from 8 to 4096 px"),
-        ({"stages": ["segment"]}, f"stages, settings or overrides: found ['segment'], expected {list(STAGES)}"),
+        ({"stages": ["segment"]}, f"stages, settings or overrides: found ['segment'], expected {[*STAGES, 'report']}"),
         ({"prepare": {"layout": "luad", "strid": 8}}, "prepare has no setting 'strid'; did you mean 'stride'?"),
         ({"dataset": {**DEMO_FACTS.to_dict(), "white_backgroud": True}}, "dataset has no setting 'white_backgroud'; did you mean 'white_background'?"),
     ],
@@ -266,6 +266,12 @@ def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
     assert len(list(csv.reader((out / "areas.csv").open(encoding="utf-8")))) == 5
 
 
+def _ending(capsys):
+    """What is printed after the last stage."""
+    lines = capsys.readouterr().out.strip().splitlines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("not scored")) :]
+
+
 def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path, capsys):
     """A user's own data: no facts file, no masks, no code. It ends with what was made, where, and what comes next."""
     classes, raw = ["fat", "gland", "muscle", "nerve", "vessel", "debris"], tmp_path / "raw"
@@ -278,9 +284,13 @@ def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path, capsys)
     overrides = {"train_classifier": {"max_epochs": 1, "batch_size": 4}, "train": {"max_epochs": 1, "batch_size": 4}}
     places = _places(tmp_path)
     _run("pipeline.yaml", **places, source=str(raw), prepare={"layout": "patches"}, overrides=overrides)
-    *_, made, where, unscored, says, command = capsys.readouterr().out.strip().splitlines()
+    unscored, *verdicts, made, where, page, says, command = _ending(capsys)
     assert [made, where] == [f"segmenter     {tmp_path}/models/model.pt", f"training      {tmp_path}/out/train/history.json"]
     assert unscored == f"not scored, as no test image of {tmp_path}/data has a true mask" and says == "to segment images:"
+    assert page == f"report        {tmp_path}/out/report/report.html" and not (tmp_path / "out/evaluate").exists()
+    said = json.loads((tmp_path / "out/report/report.json").read_text())
+    assert [line[6:] for line in verdicts[: len(said["verdicts"])]] == [v["text"] for v in said["verdicts"]]
+    assert command.strip() == said["command"]
     _, module, run, *options = shlex.split(command)[1:]
     assert (module, run) == ("monai.bundle", "run")
     settings = {k.removeprefix("--"): v for k, v in zip(options[::2], options[1::2], strict=True)}
@@ -292,7 +302,12 @@ def test_a_folder_of_twelve_patches_and_a_table_of_six_classes(tmp_path, capsys)
 
 @pytest.mark.parametrize(
     ("config", "says"),
-    [("train", "pseudo masks"), ("generate_pseudo_masks", "classifier.pt"), ("evaluate", "classifier.pt")],
+    [
+        ("train", "pseudo masks"),
+        ("generate_pseudo_masks", "classifier.pt"),
+        ("evaluate", "classifier.pt"),
+        ("report", "classifier.pt"),
+    ],
 )
 def test_stages_out_of_order_say_what_is_missing(tmp_path, unbroken, config, says):
     places = {"dataset_dir": str(unbroken / "data"), "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "m")}

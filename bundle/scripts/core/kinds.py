@@ -143,7 +143,7 @@ SETTINGS: dict[str, Kind] = {
     **dict.fromkeys(("shard", "scheduler"), _or_none(_TEXT)),
     "engine": Text(("process", "dask")),
     "workers": _COUNT,
-    **dict.fromkeys(("seed", "prepare:seed"), Number(0, 2**32 - 1, whole=True)),
+    **dict.fromkeys(("seed", "holdout_seed", "prepare:seed"), Number(0, 2**32 - 1, whole=True)),
     **dict.fromkeys(("max_epochs", "batch_size", "val_interval"), _COUNT),
     **dict.fromkeys(("epoch_size", "patience", "threads"), _or_none(_COUNT)),
     "num_workers": Number(0, 256, whole=True),

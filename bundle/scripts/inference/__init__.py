@@ -4,6 +4,7 @@ Public are :func:`load_model`, :class:`TissueModel` and :class:`Segmentation`; e
 """
 
 from .certainty import fitted_temperature
+from .command_line import next_command
 from .folder import SavePredictions
 from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
@@ -25,4 +26,5 @@ __all__ = [
     "inference_inputs",
     "inference_scheme",
     "load_model",
+    "next_command",
 ]

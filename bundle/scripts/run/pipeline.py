@@ -26,16 +26,21 @@ from ..data.check import assert_sound
 from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
 from ..data.prepare import prepare_settings
-from .ending import made, next_command, score_table
+from ..evaluation.label_verdicts import spoken
+from ..inference.command_line import next_command
+from .ending import made, score_table
 from .holding import holding
 from .plan import stage_lengths
 from .stage import Stage
 from .trainable import assert_trainable
 
-__all__ = ["STAGES", "merge_overrides", "run_pipeline"]
+__all__ = ["REPORT", "STAGES", "merge_overrides", "run_pipeline"]
 
 #: Config files that make up the pipeline, in order.
 STAGES = ("train_classifier", "generate_pseudo_masks", "train", "evaluate")
+#: The one that stands in the place of ``evaluate`` where there is nothing to score.
+REPORT = "report"
+_KNOWN = (*STAGES, REPORT)
 
 # those that record the recipe with their weights
 _TRAINING = ("train_classifier", "train")
@@ -82,7 +87,8 @@ def run_pipeline(
         own: Python files of one's own, see :func:`~scripts.core.load_own`.
 
     Returns:
-        The content of ``evaluate/metrics.json`` if the evaluation is among the stages, else an empty mapping.
+        The content of ``evaluate/metrics.json`` if the evaluation is among the stages; where there is nothing to score, and
+        ``report`` stands in its place, that of ``report/report.json``; else an empty mapping.
 
     Raises:
         ValueError: settings or overrides for an unknown stage, a setting that a stage or the preparation does not have, an
@@ -122,18 +128,19 @@ def run_pipeline(
                 bar.begin(name)
                 _run_stage(name, recipe, {**places, **common, **overrides.get(name, {})}, stages, record)
                 bar.reach(1.0)
-        metrics = Path(output_dir) / "evaluate" / "metrics.json"
-        results = json.loads(metrics.read_text(encoding="utf-8")) if "evaluate" in stages else {}
+        found = {"evaluate": "metrics.json", REPORT: "report.json"}
+        paths = [Path(output_dir) / name / file for name, file in found.items() if name in stages]
+        results = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
         record.finish(results.get("scores", {}))
         _say_what_was_made(results, places, stages, own)
     return results
 
 
 def _scored(stages: Sequence[str], dataset_dir: str) -> list[str]:
-    """Stages without the evaluation where there is nothing to score."""
+    """Stages with the report on labels in the place of the evaluation where there is nothing to score."""
     if "evaluate" in stages and not any(e.get("mask") for e in read_datalist(dataset_dir, "test", ("image",))):
-        logger.warning("%s has no test image with a mask: there is nothing to score, evaluate is left out", dataset_dir)
-        return [name for name in stages if name != "evaluate"]
+        logger.info("%s has no test image with a mask: report takes the place of evaluate", dataset_dir)
+        return [name for name in stages if name not in ("evaluate", REPORT)] + [REPORT]
     return list(stages)
 
 
@@ -167,10 +174,11 @@ def _say_what_was_made(
     results: Mapping[str, Any], places: Mapping[str, str], stages: Sequence[str], own: str | Sequence[str] | None
 ) -> None:
     dataset_dir, output_dir, model_dir = places.values()
-    lines = [score_table(results, load_facts(dataset_dir).published)] if results else []
-    lines.append(made(output_dir, model_dir, stages))
-    if not results:
+    lines = [score_table(results, load_facts(dataset_dir).published)] if "scores" in results else []
+    if "verdicts" in results:
         lines.append(f"not scored, as no test image of {Path(dataset_dir).absolute()} has a true mask")
+        lines.append(spoken(results["verdicts"]))
+    lines.append(made(output_dir, model_dir, stages))
     command = next_command(dataset_dir, output_dir, model_dir, own)
     lines += [f"to segment images:\n  {command}"] if command else []
     with suppress(BrokenPipeError):  # nobody reads any more
@@ -195,12 +203,12 @@ def checked_stages(
         if not isinstance(layer, Mapping) or not all(isinstance(values, Mapping) for values in layer.values()):
             raise ValueError(f"settings or overrides: found {shown(layer)}, expected {{stage: {{id: value}}}}")
     names = {*stages, *(name for layer in layers for name in layer)}
-    if unknown := sorted(names - set(STAGES)):
-        near = nearest(unknown[0], STAGES)
+    if unknown := sorted(names - set(_KNOWN)):
+        near = nearest(unknown[0], _KNOWN)
         hint = f"; did you mean {near!r}?" if near else ""
-        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(STAGES)}{hint}")
+        raise ValueError(f"stages, settings or overrides: found {unknown}, expected {list(_KNOWN)}{hint}")
     overrides = merge_overrides(*layers)
-    for name in sorted(names, key=STAGES.index):
+    for name in sorted(names, key=_KNOWN.index):
         files = config_files(name, recipe)
         try:
             found = checked_overrides(name, files, overrides.get(name, {}))
