@@ -105,16 +105,28 @@ def test_everything_is_there(unbroken, tissue):
 
 def test_tracking_has_a_parent_and_a_child_per_stage(unbroken):
     client = mlflow.MlflowClient(tracking_uri(unbroken / "out"))
-    runs = {
-        r.info.run_name: r for r in client.search_runs([client.get_experiment_by_name("tissue-segmentation").experiment_id])
-    }
-    assert set(runs) == {"pipeline", *STAGES} and all(r.info.status == "FINISHED" for r in runs.values())
+    found = client.search_runs([client.get_experiment_by_name("tissue-segmentation").experiment_id])
+    runs = {r.data.tags["stage"]: r for r in found}
+    assert set(runs) == {"pipeline", *STAGES} and all(r.info.status == "FINISHED" for r in found)
+    assert runs["pipeline"].info.run_name == "demo tissue, default, seed 0"
+    for stage in STAGES:
+        assert runs[stage].info.run_name == f"demo tissue, default, seed 0: {stage}"
+        tags = runs[stage].data.tags
+        assert (tags["dataset"], tags["recipe"], tags["seed"]) == ("demo tissue", "default", "0")
+        assert "of demo tissue, recipe default, seed 0" in tags["mlflow.note.content"]
     parent = runs["pipeline"].info.run_id
     assert all(runs[s].data.tags["mlflow.parentRunId"] == parent for s in STAGES)
     history = client.get_metric_history(runs["train"].info.run_id, "val_miou")
     assert [m.step for m in history] == [1, 2]
     artifacts = {a.path for a in client.list_artifacts(runs["evaluate"].info.run_id)}
     assert {"config.yaml", "environment.json", "report.html", "gallery.png", "metrics.json"} <= artifacts
+    assert {"report.html", "gallery.png"} <= {a.path for a in client.list_artifacts(parent)}
+    scores = json.loads((unbroken / "out/evaluate/metrics.json").read_text())["scores"]
+    for run in (runs["evaluate"], runs["pipeline"]):
+        figures = run.data.metrics
+        assert figures["miou"] == scores["segmenter + gate"]["miou"] and "iou.TE" in figures
+        assert figures["segmenter.miou"] == scores["segmenter"]["miou"] and "CAM_fused.fwiou" in figures
+        assert not [name for name in figures if "gate" in name or "__" in name or "confusion" in name]
 
 
 def test_running_again_does_nothing(unbroken, tissue):

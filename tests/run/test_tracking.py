@@ -38,7 +38,7 @@ def _client(out):
 def _runs(out):
     client = _client(out)
     found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    runs = {run.info.run_name: run for run in found}
+    runs = {run.data.tags.get("stage", run.info.run_name): run for run in found}
     assert len(runs) == len(found)  # none twice
     return runs
 
@@ -278,6 +278,47 @@ def test_a_line_that_was_half_written_does_not_count(out):
     tracker.log_metrics({"loss": 1.0}, 2)
     tracker.close()
     assert _history(out, _runs(out)["train"], "loss") == [(1, 2.0), (2, 1.0)]
+
+
+def test_runs_of_several_folders_are_compared_in_one_store(tmp_path, new_store):
+    """Each keeps its own store; the common one has both, parents and children, and nothing twice."""
+    folders = [tmp_path / "runs" / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "mlruns.db").write_bytes(new_store)
+        _stages(folder)
+    (tmp_path / "runs" / "other").mkdir()
+    (tmp_path / "all.db").write_bytes(new_store)
+    uri = f"sqlite:///{tmp_path / 'all.db'}"
+    logged = track(str(tmp_path / "runs" / "*"), uri)
+    assert {Path(k).relative_to(tmp_path / "runs").as_posix() for k in logged} == {
+        "a/pipeline",
+        "a/train",
+        "b/pipeline",
+        "b/train",
+    }
+    client = mlflow.MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    stages = [run.data.tags["stage"] for run in found]
+    assert sorted(stages) == ["pipeline", "pipeline", "train", "train"]
+    parents = {run.info.run_id for run in found if run.data.tags["stage"] == "pipeline"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in found if run.data.tags["stage"] == "train"} == parents
+    assert all(_artifacts(run) >= {"config.yaml"} for run in found)
+    assert set(track([str(f) for f in folders], uri).values()) == {0}
+    for folder in folders:
+        _all_is_there(folder)
+
+
+def test_of_several_folders_those_without_a_run_are_named_and_the_others_logged(tmp_path, out, new_store):
+    _stages(out)
+    (tmp_path / "all.db").write_bytes(new_store)
+    with pytest.raises(SystemExit) as error:
+        track([str(tmp_path / "absent"), str(out)], f"sqlite:///{tmp_path / 'all.db'}")
+    assert "1 of 2 folders were not logged" in str(error.value) and str(tmp_path / "absent") in str(error.value)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'all.db'}")
+    assert len(client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])) == 2
+    with pytest.raises(FileNotFoundError, match="found no folder of a run among"):
+        track(str(tmp_path / "nothing*"))
 
 
 @pytest.mark.parametrize("way", [shutil.move, shutil.copytree])

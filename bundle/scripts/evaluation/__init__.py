@@ -6,6 +6,7 @@ from .label_data import check_faults, labelled_data
 from .label_predictions import LabelPredictions, PatchNetwork
 from .label_run import report_labels, tell
 from .report_run import report_run
+from .tracked import tracked_scores
 from .trainings import recorded_setting, recorded_trainings
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "report_run",
     "tell",
     "test_entries",
+    "tracked_scores",
 ]

@@ -72,12 +72,13 @@ class Mirror:
 
     Args:
         output_dir: folder of the run.
+        uri: of MLflow; that of :func:`tracking_uri` by default.
     """
 
-    def __init__(self, output_dir: str | Path) -> None:
+    def __init__(self, output_dir: str | Path, uri: str | None = None) -> None:
         self.output_dir = Path(output_dir).absolute()
-        self.uri = tracking_uri(self.output_dir)
-        self._own = not os.environ.get("MLFLOW_TRACKING_URI")
+        self.uri = uri or tracking_uri(self.output_dir)
+        self._own = self.uri == sqlite_uri(self.output_dir / "mlruns.db")
         self._handlers: dict[str, MLFlowHandler] = {}
         self._copies: dict[str, _Copy] = {}
         for name, value in _IMPATIENT.items():
@@ -103,7 +104,8 @@ class Mirror:
         return damaged
 
     def __str__(self) -> str:
-        return f"MLflow at {_shown(self.uri)}{'' if self._own else ' (MLFLOW_TRACKING_URI)'}"
+        named = " (MLFLOW_TRACKING_URI)" if self.uri == os.environ.get("MLFLOW_TRACKING_URI") else ""
+        return f"MLflow at {_shown(self.uri)}{named}"
 
     def find(self, folder: str | Path, key: str) -> str | None:
         """Id of the MLflow run of a stage's run; it is started if there is none."""
@@ -167,11 +169,12 @@ class Mirror:
         return _Copy(info.run_id, info.artifact_uri, int(data.tags.get(_COPIED, 0)), set(data.params))
 
     def _created(self, handler: MLFlowHandler, run: JournalRun) -> _Copy:
-        header, tags = run.header, {_RUN: run.key}
+        header, tags = run.header, {_RUN: run.key, **(run.header.get("tags") or {})}
         if parent := self._parent(header.get("parent") or {}):
             tags["mlflow.parentRunId"] = parent
         experiment = handler.experiment.experiment_id
-        made = handler.client.create_run(experiment, start_time=header["time"], tags=tags, run_name=header["name"])
+        name = header.get("title") or header["name"]
+        made = handler.client.create_run(experiment, start_time=header["time"], tags=tags, run_name=name)
         return _Copy(made.info.run_id, made.info.artifact_uri, 0, set())
 
     def _parent(self, parent: Mapping[str, str]) -> str | None:

@@ -27,6 +27,7 @@ from ..data.datalist import read_datalist
 from ..data.prepare import prepare as prepare_dataset
 from ..data.prepare import prepare_settings
 from ..evaluation.label_verdicts import spoken
+from ..evaluation.tracked import tracked_scores
 from ..inference.command_line import next_command
 from .ending import made, score_table
 from .holding import holding
@@ -44,6 +45,8 @@ _KNOWN = (*STAGES, REPORT)
 
 # those that record the recipe with their weights
 _TRAINING = ("train_classifier", "train")
+# what the tracked run of the whole pipeline shows too
+_PICTURES = ("evaluate/report.html", "evaluate/gallery.png", f"{REPORT}/report.html")
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +134,8 @@ def run_pipeline(
         found = {"evaluate": "metrics.json", REPORT: "report.json"}
         paths = [Path(output_dir) / name / file for name, file in found.items() if name in stages]
         results = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
-        record.finish(results.get("scores", {}))
+        pictures = [Path(output_dir) / name for name in _PICTURES if Path(name).parts[0] in stages]
+        record.finish(tracked_scores(results) if "scores" in results else {}, pictures)
         _say_what_was_made(results, places, stages, own)
     return results
 

@@ -28,6 +28,7 @@ from .carried import carried
 from .holding import holding
 from .outcome import is_whole, put_states_aside, put_weights_aside
 from .record import RECORD, fingerprint, length, parts, read_record, reason
+from .titles import run_tags, run_title
 from .tracking import StageMLFlowHandler, Tracker
 
 __all__ = ["STATES", "Stage"]
@@ -189,6 +190,8 @@ class Stage:
                 logger.info("%s starts anew: %s", self.name, why)
             put_states_aside(self.folder)
         put_weights_aside(self.weights, self.fingerprint, record, self.resumes)
+        self.tracker.tags = run_tags(self.name, self.config, self.seed, self.reads, self.inputs)
+        self.tracker.title = run_title(self.tracker.tags)
         self._started = time.monotonic()
         seconds = record.get("seconds")
         self._seconds_before = float(seconds) if self.resumes and isinstance(seconds, (int, float)) else 0.0

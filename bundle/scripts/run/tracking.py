@@ -101,6 +101,9 @@ class Tracker:
         self.run_name = run_name
         self.parent_run = parent_run
         self.journal = Journal(self.output_dir / run_name)
+        #: by which the run is found and compared, and its name for people, of a run that is started from now on
+        self.tags: Mapping[str, str] = {}
+        self.title = ""
         #: id of the MLflow run while it is open; ``None`` where MLflow does without
         self.run_id: str | None = None
         self._key: str | None = None
@@ -171,8 +174,10 @@ class Tracker:
         return runs[-1] if runs else None
 
     def _begun(self, run_id: str | None) -> JournalRun:
-        older = {"mlflow_run": run_id} if run_id else {}
-        return self.journal.begin(name=self.run_name, experiment=self.experiment, parent=self._parent(), **older)
+        more: dict[str, Any] = {"mlflow_run": run_id} if run_id else {}
+        if self.title:
+            more.update(title=self.title, tags=dict(self.tags))
+        return self.journal.begin(name=self.run_name, experiment=self.experiment, parent=self._parent(), **more)
 
     def _take_up(self, run: JournalRun) -> None:
         self._key = run.key
