@@ -78,8 +78,8 @@ def doubtful_rows(
         less = [row for row in rows if row["label"][k] and row["shares"][k] <= threshold]
         more.sort(key=lambda row: (-row["shares"][k], row["name"]))
         less.sort(key=lambda row: (row["shares"][k], row["name"]))
-        unnamed += [(row, f"{name} {100 * row['shares'][k]:.0f} % of the patch, not named") for row in more[:_UNNAMED]]
-        lacking += [(row, f"{name} {100 * row['shares'][k]:.0f} % of the patch, named") for row in less[:_NOT_SHOWN]]
+        unnamed += [(row, f"{name} {100 * row['shares'][k]:.0f}\u00a0% of the patch, not named") for row in more[:_UNNAMED]]
+        lacking += [(row, f"{name} {100 * row['shares'][k]:.0f}\u00a0% of the patch, named") for row in less[:_NOT_SHOWN]]
     found: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for row, why in [*unnamed, *lacking]:
         if row["name"] in found or len(found) < most:

@@ -73,7 +73,7 @@ def _details(report: LabelReport) -> dict[str, Any]:
         "Dataset": facts.name,
         "Training patches": f"{figures['labels']['patches']}" + (f" of {groups} groups" if groups else ""),
         "Held out": held if figures["apart"] else "nothing",
-        "True masks": "none behind these figures",
+        "True masks": "of validation images" if figures["truth"] else "none behind these figures",
         "Pixel size": f"{facts.mpp:g} µm" if facts.mpp else "not given",
         "Patch": f"{size[0]} × {size[1]} px" if size else "",
         "Seed": report.environment.get("seed", ""),

@@ -21,7 +21,7 @@ def verdicts(figures: Mapping[str, Any]) -> list[Verdict]:
     """
     order = ("bad", "watch", "good", "note")
     found = [verdict for verdict in _all(figures) if verdict is not None]
-    return [*sorted(found, key=lambda verdict: order.index(verdict.kind)), rules.without_truth()]
+    return [*sorted(found, key=lambda verdict: order.index(verdict.kind)), rules.without_truth(figures["truth"])]
 
 
 def spoken(found: Sequence[Verdict | Mapping[str, str]]) -> str:
@@ -42,7 +42,7 @@ def _all(figures: Mapping[str, Any]) -> Iterator[Verdict | None]:
         yield rules.always_named(name, own["patches"], labels["patches"])
     yield from _pairs(labels, rules.together)
     for name, own in classifier["classes"].items():
-        yield rules.few_held_out(name, own["positives"], apart)
+        yield rules.few_held_out(name, own["positives"], classifier["patches"], apart)
         yield rules.near_chance(name, own["ap"], own["positives"], classifier["patches"], where)
         gate = next(row for row in own["thresholds"] if row["threshold"] == classifier["gate_threshold"])
         yield rules.gated_away(name, gate["threshold"], gate["tp"], gate["fn"], where)
