@@ -44,6 +44,9 @@ def test_patches_of_one_class_or_without_all_their_masks_are_not_compared(tmp_pa
     found = agreement_of(entries, tmp_path, ["x", "y"], FACTS, progress=False)
     assert [p.name for p in found] == ["two"] and found[0].agreed == 24
     assert agreement_of(entries, tmp_path, ["x"], FACTS, progress=False) == []  # nothing to agree with
+    write_mask(tmp_path / "y/two.png", np.zeros((6, 4), np.uint8), FACTS)
+    with pytest.raises(ValueError, match=r"y/two.png: found \(6, 4\) px \(H, W\), expected \(4, 6\) as .*x/two.png has"):
+        agreement_of(entries, tmp_path, ["x", "y"], FACTS, progress=False)
 
 
 def _patch(name, both, either, label=(1, 1, 0)):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.evaluation.label_cases import doubtful_rows, mask_case, predicted_image
@@ -20,6 +21,9 @@ def test_a_training_patch_is_shown_with_the_masks_that_there_are(tmp_path, rng):
     case = mask_case(entry, ["one", "two"], tmp_path, ["x", "y", "refined"], FACTS)
     assert [title for title, _ in case.more] == ["image", "x", "refined"] and not case.panels
     assert case.note == "one; two. Label: a<b, c." and case.score is None
+    write_mask(tmp_path / "y/p.png", np.zeros((30, 60), np.uint8), FACTS)
+    with pytest.raises(ValueError, match=r"y/p.png: found \(30, 60\) px \(H, W\), expected its patch's \(300, 600\)"):
+        mask_case(entry, ["one"], tmp_path, ["y"], FACTS)
     shown = case.more[0][1]
     assert shown.shape == (144, 288, 3) and case.mpp * shown.shape[1] == 0.5 * 600
 

@@ -81,14 +81,20 @@ def agreement_of(
         layers: the depths, two or more.
         facts: facts of the dataset.
         progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: a mask that cannot be read, or that is of another size than that of another depth.
     """
     found = []
     several = [entry for entry in entries if sum(entry["label"]) > 1] if len(layers) > 1 else []
     for entry in track(several, "agreement of depths", len(several), progress):
         paths = pseudo_mask_paths(folder, layers, entry["name"])
         if all(Path(path).is_file() for path in paths):
-            masks = np.stack([read_mask(path, facts.num_classes) for path in paths])
-            found.append(patch_agreement(entry["name"], entry["label"], masks))
+            masks = [read_mask(path, facts.num_classes) for path in paths]
+            for path, mask in zip(paths, masks, strict=True):
+                if mask.shape != masks[0].shape:
+                    raise ValueError(f"{path}: found {mask.shape} px (H, W), expected {masks[0].shape} as {paths[0]} has")
+            found.append(patch_agreement(entry["name"], entry["label"], np.stack(masks)))
     return found
 
 

@@ -36,12 +36,18 @@ def mask_case(
         folder: folder of the pseudo masks.
         layers: its layers, in their order; those that are absent are left out.
         facts: facts of the dataset.
+
+    Raises:
+        ValueError: a mask that cannot be read, or that is of another size than its patch.
     """
     image = read_image(entry["image"])
     panels = [("image", _small(image))]
     for layer, path in zip(layers, pseudo_mask_paths(folder, layers, entry["name"]), strict=True):
         if Path(path).is_file():
-            panels.append((layer, _small(overlay(image, read_mask(path), facts, alpha=0.45))))
+            mask = read_mask(path, facts.num_classes)
+            if mask.shape != image.shape[:2]:
+                raise ValueError(f"{path}: found {mask.shape} px (H, W), expected its patch's {image.shape[:2]}")
+            panels.append((layer, _small(overlay(image, mask, facts, alpha=0.45))))
     mpp = facts.mpp and facts.mpp * image.shape[1] / panels[0][1].shape[1]
     return Case(entry["name"], None, [], f"{'; '.join(why)}. {_label(entry, facts)}", more=panels, mpp=mpp)
 
