@@ -1,14 +1,12 @@
-"""The table and the page over all slides of a folder."""
+"""The table over all slides of a folder."""
 
 from __future__ import annotations
 
 import csv
 import sys
 
-import numpy as np
 import pytest
 from fake_slides import segment, write_slides
-from PIL import Image
 from scripts.slides import run_cohort
 from scripts.slides.cohort_table import cohort_rows, write_cohort
 
@@ -46,14 +44,3 @@ def test_without_pyarrow_the_others_are_written(folder, monkeypatch):
 def test_results_of_other_settings_do_not_count(folder):
     assert cohort_rows(folder, "g") == [] and write_cohort(folder, "g") == 0
     assert "no slides" in (folder / "cohort.html").read_text(encoding="utf-8")
-
-
-def test_the_page_shows_slides_areas_and_faults_and_needs_no_other_file(folder):
-    Image.fromarray(np.full((600, 900, 3), 128, np.uint8)).save(folder / "a_overlay.jpg")
-    (folder / "c<&>_overlay.jpg").write_text("damaged")
-    write_cohort(folder, "f", {"tumour": (1, 2, 3)})
-    page = (folder / "cohort.html").read_text(encoding="utf-8")
-    assert "3 slides: 2 finished, 1 failed" in page
-    assert page.count("data:image/jpeg") == page.count("<img") == 1
-    assert "http" not in page and "c&lt;&amp;&gt;" in page and "c<&>" not in page
-    assert 'style="width:75.0%;background:rgb(1,2,3)"' in page and "not a slide" in page and len(page) < 20000

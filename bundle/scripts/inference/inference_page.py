@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.facts import DatasetFacts
+from ..core.paths import shown
 from ..pages import LayeredImage, Page, Verdict, layered, number, percent, share_bar, table, write_page
 from .areas_table import ALL_IMAGES, Totals, part_of, totals
 from .thumbnail import thumbnail
@@ -56,7 +57,7 @@ def write_inference_page(
                 map_of = f"<br>map: <code>{escape(name + end)}</code>" if certainty else ""
                 yield LayeredImage(name, *found[:2], f"certainty {_shown(row)}{map_of}{_bar(row, facts)}", found[2])
 
-    shown = layered(pictures(), facts) if gallery and names else ""
+    tiles = layered(pictures(), facts) if gallery and names else ""
     page = Page(
         "Segmented images",
         facts,
@@ -64,7 +65,7 @@ def write_inference_page(
         verdicts=_verdicts(results, facts, faults),
         sections=[
             ("All images", _table(names, results, facts, summed)),
-            ("Least certain images", _hint(names, gallery) + shown if "<figure" in shown else ""),
+            ("Least certain images", _hint(names, gallery) + tiles if "<figure" in tiles else ""),
             ("Skipped", f"<ul>{''.join(f'<li>{escape(fault)}</li>' for fault in faults)}</ul>" if faults else ""),
         ],
         environment=_environment(folder),
@@ -85,7 +86,7 @@ def _details(
         "Pixel size of the weights": f"{facts.mpp:g} µm" if facts.mpp else "not given",
         "Tissue": "" if tissue is None else f"{tissue:.4g} mm²",
         "Mean certainty": "" if summed.certainty is None else f"{summed.certainty:.3f}",
-        "Folder": folder,
+        "Folder": shown(folder),
     }
 
 

@@ -38,7 +38,7 @@ class Page:
 
     Args:
         title: heading.
-        facts: facts of the dataset, for the legend.
+        facts: facts of the dataset, for the legend; ``None``: there is none.
         details: what stands below the heading: name to text; empty texts are left out.
         verdicts: what the figures mean.
         sections: heading and HTML; those without HTML are left out.
@@ -48,7 +48,7 @@ class Page:
     """
 
     title: str
-    facts: DatasetFacts
+    facts: DatasetFacts | None
     details: Mapping[str, Any] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
     sections: Sequence[tuple[str, str]] = ()
@@ -73,7 +73,7 @@ def write_page(path: str | Path, page: Page) -> Path:
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(page.title),
         facts="".join(f"<div><dt>{escape(k)}</dt><dd>{escape(str(v))}</dd></div>" for k, v in details.items() if str(v)),
-        legend=_legend(page.facts, page.switches),
+        legend="" if page.facts is None else _legend(page.facts, page.switches),
         verdicts="".join(f'<li class="{v.kind}">{escape(v.text)}</li>' for v in page.verdicts),
         body=body,
         script=_SCRIPT.read_text(encoding="utf-8"),
