@@ -104,6 +104,8 @@ def test_pictures_have_a_layer_for_each_class_and_a_scale_bar(made):
 
 def test_it_loads_nothing_and_says_where_maps_of_certainty_are(made):
     page = _page(made, certainty=True)
+    text = (made[0] / "report.html").read_text(encoding="utf-8")
+    assert "[hidden] { display: none !important; }" in text  # layers are blocks, also those that are switched off
     assert page.loads and all(load.startswith("data:image/") for load in page.loads)
     assert "unsure & <b>_certainty.png" in page.figures[0]["text"]
     assert "_certainty" not in _page(made).text

@@ -25,6 +25,15 @@ def test_bands_are_written_and_gone_on_with(tmp_path, rng):
     assert group.attrs["classes"] == list(FACTS.classes) and [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
+def test_the_certainty_is_that_of_tempered_probabilities(tmp_path):
+    store = ProbabilityStore(tmp_path / "a.zarr", (1, 3), FACTS, (1.0, 1.0), temperature=0.5)
+    store.write(0, np.array([[[0.8, 0.4, 0.0]], [[0.2, 0.1, 0.0]], [[0.0, 0.0, 0.0]]]))  # of the second, a class is gated
+    store.finish()
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="r")
+    assert group["probabilities"][:, 0].tolist() == [[204, 102, 0], [51, 26, 0], [0, 0, 0]]
+    assert group["certainty"][0].tolist() == [225, 225, 0]  # 0.64 and 0.04, of their sum
+
+
 def test_another_size_is_refused(tmp_path):
     ProbabilityStore(tmp_path / "a.zarr", (700, 600), FACTS, (1.0, 1.0))
     with pytest.raises(ValueError, match="expected"):

@@ -29,7 +29,8 @@ from .holding import holding
 from .outcome import is_whole, put_states_aside, put_weights_aside
 from .record import RECORD, fingerprint, length, parts, read_record, reason
 from .titles import run_tags, run_title
-from .tracking import StageMLFlowHandler, Tracker
+from .tracking import Tracker
+from .tracking_handler import StageMLFlowHandler
 
 __all__ = ["STATES", "Stage"]
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from posixpath import normpath
 from typing import Any
 
-from ignite.engine import Engine, Events
-
 from ..core.paths import BUNDLE_ROOT
 from .journal import Journal, JournalRun, read_journal
 from .mirror import Mirror, tracking_uri, why
 from .patience import Patience
 
-__all__ = ["StageMLFlowHandler", "Tracker", "tracking_uri"]
+__all__ = ["Tracker", "tracking_uri"]
 
 logger = logging.getLogger(__name__)
 
@@ -210,37 +208,6 @@ class Tracker:
     def _abandon(self) -> None:
         if self._key is not None:
             self._end("KILLED", min(5.0, self._live.patience.limit))
-
-
-class StageMLFlowHandler:
-    """Tracks an engine in a stage's run: its epochs' metrics, each under a prefix, and how long it is to train.
-
-    Args:
-        stage: the :class:`~.stage.Stage`; its run is opened when the engine starts.
-        prefix: put before each metric name, such as ``"val_"``.
-        trainer: engine whose epoch counts; the attached engine's own by default.
-    """
-
-    def __init__(self, stage: Any, prefix: str = "", trainer: Engine | None = None) -> None:
-        self.stage = stage
-        self.prefix = prefix
-        self.trainer = trainer
-
-    def attach(self, engine: Engine) -> None:
-        """Attach to a trainer or an evaluator."""
-        engine.add_event_handler(Events.STARTED, self.start)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
-
-    def start(self, engine: Engine) -> None:
-        """Write into the stage's run from now on."""
-        tracker = self.stage.tracker
-        tracker.open()
-        tracker.log_params({name: getattr(engine.state, name) for name in ("max_epochs", "epoch_length")})
-
-    def epoch_completed(self, engine: Engine) -> None:
-        """Log the epoch's metrics."""
-        metrics = {f"{self.prefix}{k}": v for k, v in engine.state.metrics.items()}
-        self.stage.tracker.log_metrics(metrics, (self.trainer or engine).state.epoch)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
