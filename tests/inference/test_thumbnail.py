@@ -46,8 +46,8 @@ def test_a_large_one_is_smaller_with_its_labels_and_its_pixels_larger(made, size
 def test_what_is_gone_has_changed_or_is_damaged_has_no_picture(made, tmp_path):
     row, mask = made(30, 40, mpp=(1.0, 1.0))
     assert thumbnail(row, mask) is not None
-    assert thumbnail(row, tmp_path / "none.png") is None and thumbnail({**row, "image": "/none.png"}, mask) is None
-    assert thumbnail({**row, "made_from": None}, mask) is None
+    assert thumbnail(row, tmp_path / "none.png") is None and thumbnail({**row, "image": "elsewhere"}, mask) is not None
+    assert all(thumbnail({**row, "made_from": wrong}, mask) is None for wrong in ("/none.png: 3 bytes, 4 ns", "", "x"))
     write_mask(tmp_path / "other.png", np.zeros((30, 41), np.uint8), FACTS)
     assert thumbnail(row, tmp_path / "other.png") is None
     (tmp_path / "other.png").write_bytes(b"\x89PNG")

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.names import unique_names
 from ..core.paths import shown
 
-__all__ = ["Results", "made_from"]
+__all__ = ["AREAS", "Results", "image_of", "made_from"]
 
 AREAS = "_areas.json"
 
@@ -59,9 +59,9 @@ class Results:
         Raises:
             FileExistsError: a name is that of another image's result, which would be overwritten.
         """
-        before = {_image(row): name for name, row in self.rows.items()}
+        before = {image_of(row): name for name, row in self.rows.items()}
         # an image whose file has been moved, with the name, size and time that it had, is the same image
-        moved = {_moved(row["made_from"]): n for n, row in self.rows.items() if not os.path.exists(_image(row))}
+        moved = {_moved(row["made_from"]): n for n, row in self.rows.items() if not os.path.exists(image_of(row))}
         kept = [before.get(_place(f)) or moved.get(_moved(made_from({"image": f}))) for f in files]
         taken = {name for name in kept if name}
         names = []
@@ -74,7 +74,7 @@ class Results:
                 taken.add(own)
                 if own in self.rows:
                     raise FileExistsError(
-                        f"{self.folder / own}{AREAS}: is the result of {_image(self.rows[own])}, which that of "
+                        f"{self.folder / own}{AREAS}: is the result of {image_of(self.rows[own])}, which that of "
                         f"{_place(file)} would overwrite; choose another output_dir, or remove results that are not needed"
                     )
             names.append(own)
@@ -85,7 +85,8 @@ def _place(file: str | Path) -> str:
     return shown(os.path.abspath(file))
 
 
-def _image(row: Mapping[str, Any]) -> str:
+def image_of(row: Mapping[str, Any]) -> str:
+    """The absolute path of the image that a result is of, as messages show it."""
     return row["made_from"].rpartition(": ")[0]
 
 

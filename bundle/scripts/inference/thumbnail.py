@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.images import read_image, read_mask
-from .results import made_from
+from .results import image_of, made_from
 
 __all__ = ["thumbnail"]
 
@@ -37,9 +37,10 @@ def thumbnail(
         longer what was segmented, or cannot be read.
     """
     try:
-        if not str(row.get("made_from")).startswith(made_from({"image": row["image"]})):
+        path = image_of(row)
+        if not row["made_from"].startswith(made_from({"image": path})):
             return None
-        image, labels = read_image(row["image"], value_range=value_range), read_mask(label_map)
+        image, labels = read_image(path, value_range=value_range), read_mask(label_map)
     except (OSError, ValueError) as error:
         logger.debug("no picture on the page: %s", error)
         return None
