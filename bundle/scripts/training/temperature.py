@@ -36,8 +36,8 @@ class Temperature(Metric):
     is drawn without chance: every n-th labelled pixel of each batch. Where the sample is full, every other pixel of it
     goes, and later batches give half as many, so that all of them count alike.
 
-    A validation blends logits of windows; inference blends probabilities, over flips and sizes of windows too, which makes
-    them a little less sure.
+    A validation looks at each pixel once, or blends logits where windows overlap; inference averages probabilities over
+    flips and sizes of windows. The temperature of these is near it, and need not be the same.
 
     Args:
         num_classes: number of tissue classes C; pixels of other labels (white background, not annotated) are left out.
