@@ -56,7 +56,7 @@ def test_every_text_is_escaped_and_every_part_is_there(tmp_path):
     assert (
         '<td data-value="-1">–</td>' in text and "0.1 (gate)" in text and "<td>1</td><td>2</td><td>3</td><td>4</td>" in text
     )
-    assert "classifier: epoch 2 is kept, the last one" in text and "python &lt;run&gt;" in text
+    assert "classifier: epoch 2 is kept" in text and "python &lt;run&gt;" in text
     assert 'type="checkbox" data-class="0"' in text  # the legend switches classes
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 

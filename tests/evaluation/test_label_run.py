@@ -124,7 +124,7 @@ def test_curves_of_both_trainings_and_the_epoch_that_was_kept_and_why(page, repo
     for network in ("classifier", "segmenter"):
         assert sum(name.startswith(f"{network}: ") for name in section["named"]) == 2
     epoch = report["trainings"]["train"]["epoch"]
-    assert "classifier: epoch 2 of 2 is kept, the last one (keep: None)" in section["text"]
+    assert "classifier: epoch 2 of 2 is kept, the last one (keep: null)" in section["text"]
     assert f"segmenter: epoch {epoch} of 2 is kept, that of the highest agreement, by class (keep: miou)" in section["text"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.metrics import ConfusionMatrix
+from scripts.evaluation.label_figures import label_figures
 from scripts.evaluation.report import Report, write_report
 from scripts.evaluation.report_run import error_map, picture_of, ranked, scores_csv
 from scripts.pages import Case
@@ -36,7 +37,9 @@ def report(rng):
         title="<script>alert(1)</script>",
         facts=FACTS,
         results=_results({k: m.scores(FACTS.classes) for k, m in matrices.items()}),
-        histories={"segmenter": [{"epoch": e, "train_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, 6)]},
+        histories={"train": [{"epoch": e, "train_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, 6)]},
+        trainings={"train": {"keep": None, "epoch": 5}},
+        labels=label_figures(np.array([[1, 0], [1, 1]]), ["g", "h"], FACTS.classes),
         pseudo_masks={
             "patches": 3,
             "pixels": {"x": {"a<b": 1, "c": 3, "white background": 0}},
@@ -120,7 +123,7 @@ def test_smallest_report(tmp_path, report):
 def test_wide_tables_can_be_scrolled_by_keyboard_and_pictures_are_described(tmp_path, report):
     text = write_report(tmp_path / "r.html", report).read_text()
     regions = re.findall(r'<div class="scroll"[^>]*>', text)
-    assert len(regions) == 4 and all('tabindex="0"' in r and "aria-label=" in r for r in regions)
+    assert len(regions) == 6 and all('tabindex="0"' in r and "aria-label=" in r for r in regions)
     assert re.findall(r'alt="([^"]*)"', text)[0] == "image of &lt;img src=x&gt;"
 
 
@@ -184,6 +187,12 @@ def test_images_stand_worst_first_with_their_certainty(tmp_path, report):
     table = text[text.index('aria-label="Scores per image"') :]
     assert re.findall(r'<th scope="row">([^<]*)</th>', table)[:2] == ["a", "b &lt;good&gt;"]
     assert "<td>87.5</td>" in table and "data-sortable" in table[: table.index(">") + 200]
+
+
+def test_what_training_was_told_and_which_epoch_is_kept(tmp_path, report):
+    text = write_report(tmp_path / "r.html", report).read_text()
+    assert "segmenter: epoch 5 of 5 is kept, the last one (keep: null), as the few images that validate say little" in text
+    assert '<th scope="row">c</th><td>1</td><td>50.0</td><td>0</td><td>1</td>' in text  # in one of two patches, never alone
 
 
 def test_certainty_and_borders_are_shown_where_they_were_measured(tmp_path, report):

@@ -44,11 +44,11 @@ def test_histories_of_trainings_that_left_one(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ((8, 8, None, False), "epoch 8 of 8 is kept, the last one (keep: None): the few patches that validate say little"),
+        ((8, 8, None, False), "epoch 8 of 8 is kept, the last one (keep: null), as the few images that validate say little"),
         ((3, 8, "miou", False), "epoch 3 of 8 is kept, that of the highest agreement, by class (keep: miou)"),
         ((3, 8, "miou", True), "epoch 3 of 8 is kept, that of the highest mIoU (keep: miou)"),
         ((3, 8, "mean_ap", False), "epoch 3 of 8 is kept, that of the highest mean AP (keep: mean_ap)"),
-        ((3, 0, "my_score", False), "epoch 3 is kept, that of the highest my_score (keep: my_score)"),
+        ((3, 0, "my_score", False), "epoch 3 is kept"),
         ((None, 8, None, False), "its weights do not say which epoch they are of"),
     ],
 )

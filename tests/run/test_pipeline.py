@@ -276,6 +276,11 @@ def test_inference_counts_no_results_of_other_settings(unbroken, tmp_path):
     _run("inference.yaml", **places, gated=False, flips=False)
     assert all((out / f"{name}_mask.png").stat().st_mtime_ns != stamp for name, stamp in stamps.items())
     assert len(list(csv.reader((out / "areas.csv").open(encoding="utf-8")))) == 5
+    # another number of pictures on the page is no other result
+    stamps = {name: (out / f"{name}_mask.png").stat().st_mtime_ns for name in "abc"}
+    _run("inference.yaml", **places, gated=False, flips=False, gallery=1)
+    assert all((out / f"{name}_mask.png").stat().st_mtime_ns == stamp for name, stamp in stamps.items())
+    assert (out / "report.html").read_text(encoding="utf-8").count('class="stack"') == 1
 
 
 def _ending(capsys):

@@ -2,7 +2,7 @@
 report on what labels alone tell (``report``)."""
 
 from .evaluate import Evaluation, test_entries
-from .label_data import check_faults, labelled_data
+from .label_data import check_faults, labelled_data, training_labels
 from .label_predictions import LabelPredictions, PatchNetwork
 from .label_run import report_labels, tell
 from .report_run import report_run
@@ -22,4 +22,5 @@ __all__ = [
     "tell",
     "test_entries",
     "tracked_scores",
+    "training_labels",
 ]

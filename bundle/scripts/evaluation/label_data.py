@@ -11,7 +11,7 @@ from ..data.datalist import read_datalist
 from ..data.entry_checks import Fault
 from ..data.split import classifier_data
 
-__all__ = ["check_faults", "labelled_data"]
+__all__ = ["check_faults", "labelled_data", "training_labels"]
 
 
 def labelled_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def labelled_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0) 
         "training": training,
         "held_out": held_out,
         "apart": not any(item["image"] in images for item in held_out),
-        "truth": any(entry.get("mask") for entry in read_datalist(dataset_dir, "validation", ("image",))),
+        "truth": _has_truth(dataset_dir),
     }
 
 
@@ -62,6 +62,24 @@ def check_faults(output_dir: str | Path) -> list[dict[str, str]] | None:
         return [asdict(Fault(**{k: str(v) for k, v in fault.items()})) for fault in found]
     except (AttributeError, TypeError):  # of another program
         return None
+
+
+def training_labels(dataset_dir: str | Path) -> dict[str, Any]:
+    """What training was told: ``entries`` with ``label`` and ``group`` of each labelled patch, and ``truth``, whether the
+    segmenter validates against true masks.
+
+    Args:
+        dataset_dir: prepared dataset.
+    """
+    entries = [e for e in read_datalist(dataset_dir, "training") if e.get("label")]
+    return {
+        "entries": [{"label": [int(v) for v in e["label"]], "group": _text(e.get("group"))} for e in entries],
+        "truth": _has_truth(dataset_dir),
+    }
+
+
+def _has_truth(dataset_dir: str | Path) -> bool:
+    return any(entry.get("mask") for entry in read_datalist(dataset_dir, "validation", ("image",)))
 
 
 def _text(group: Any) -> str | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.facts import DatasetFacts
-from ..pages import Case, LayeredImage, Page, Verdict, gallery, layered, line_chart, number, percent, table, write_page
-from .trainings import SCORES, TRAININGS, kept_epoch
+from ..pages import Case, LayeredImage, Page, Verdict, gallery, layered, number, percent, table, write_page
+from .training_tables import label_tables, training_curves
 
 __all__ = ["LabelReport", "write_label_report"]
 
@@ -50,9 +50,9 @@ def write_label_report(path: str | Path, report: LabelReport) -> Path:
     figures, apart = report.figures, report.figures["apart"]
     patches = "held-out patches" if apart else "patches that train"
     sections = [
-        ("Training curves", _curves(report)),
+        ("Training curves", training_curves(report.histories, figures["trainings"], figures["truth"])),
         (f"Classifier on {patches}", _average_precision(figures["classifier"]) + _thresholds(figures["classifier"])),
-        ("Labels of the training patches", _labels(figures["labels"]) + _together(figures["labels"])),
+        ("Labels of the training patches", label_tables(figures["labels"])),
         ("Check of the dataset", _faults(figures["dataset_check"])),
         ("Pseudo masks, depth by depth", _shown(report.pseudo_masks)),
         ("Agreement of depths", _agreement(figures["depths"])),
@@ -78,23 +78,6 @@ def _details(report: LabelReport) -> dict[str, Any]:
         "Patch": f"{size[0]} × {size[1]} px" if size else "",
         "Seed": report.environment.get("seed", ""),
     }
-
-
-def _curves(report: LabelReport) -> str:
-    truth, blocks = report.figures["truth"], []
-    for stage, network in TRAININGS.items():
-        history, trained = report.histories.get(stage, ()), report.figures["trainings"][stage]
-        loss = [(row["epoch"], row["train_loss"]) for row in history if row.get("train_loss") is not None]
-        scores = {
-            names[not truth]: [(row["epoch"], row[f"val_{key}"]) for row in history if row.get(f"val_{key}") is not None]
-            for key, names in SCORES.items()
-        }
-        charts = line_chart(f"{network}: training loss", {"loss": loss}) + line_chart(f"{network}: validation", scores)
-        why = kept_epoch(network, trained["epoch"], len(history), trained["keep"], truth)
-        blocks.append(f'<p class=hint>{escape(why)}.</p><div class="charts">{charts}</div>')
-    if not truth:
-        blocks.append("<p class=hint>Agreement is that of the segmenter with pseudo masks, not with a truth.</p>")
-    return "".join(blocks)
 
 
 def _average_precision(figures: Mapping[str, Any]) -> str:
@@ -123,31 +106,6 @@ def _thresholds(figures: Mapping[str, Any]) -> str:
         "the gate does not find, it takes from the label map.</p>"
     )
     return "<br>" + table("Labels found by threshold", heads, rows, sortable=True) + hint
-
-
-def _labels(figures: Mapping[str, Any]) -> str:
-    rows = [
-        [name, own["patches"], percent(own["share"]), own["alone"], "–" if own["groups"] is None else own["groups"]]
-        for name, own in figures["classes"].items()
-    ]
-    return table("Labels", ["class", "patches", "% of patches", "named alone", "groups"], rows, sortable=True)
-
-
-def _together(figures: Mapping[str, Any]) -> str:
-    names, both = list(figures["classes"]), figures["together"]
-    rows = []
-    for k, name in enumerate(names):
-        total = max(1, both[k][k])
-        cells = [
-            f'<td class=cell style="--share:{n / total:.3f}">{100 * n / total:.0f}<small>{n} patches</small></td>'
-            for n in both[k]
-        ]
-        rows.append([name, *cells])
-    return (
-        "<br>"
-        + table("Classes named together", ["of patches with \\ also", *names], rows, kind="confusion")
-        + ("<p class=hint>Percent of the patches that name a row's class which name the column's, too, and patches.</p>")
-    )
 
 
 def _faults(faults: Sequence[Mapping[str, str]] | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.facts import DatasetFacts
-from ..pages import Case, Page, gallery, line_chart, write_page
+from ..pages import Case, Page, gallery, write_page
 from .report_tables import (
     border_table,
     certainty_chart,
@@ -18,13 +18,9 @@ from .report_tables import (
     score_table_html,
 )
 from .score_verdicts import score_verdicts
+from .training_tables import label_tables, training_curves
 
 __all__ = ["Report", "write_report"]
-
-_CURVES = {
-    "val_miou": "mIoU", "val_fwiou": "FwIoU", "val_mean_ap": "mean AP", "val_macro_f1": "macro F1",
-    "val_exact_match": "exact match",
-}  # fmt: skip
 
 
 @dataclass
@@ -37,6 +33,9 @@ class Report:
         results: of :meth:`~.evaluate.Evaluation.results`; its scores have the table's order.
         curve: coverage and risk of the method of record, see :meth:`~.risk_coverage.RiskCoverage.curve`.
         histories: stage to figures per epoch.
+        trainings: of each training, by its stage, ``keep`` and the ``epoch`` that was kept.
+        truth: whether true masks stand behind the segmenter's validation scores.
+        labels: of the training patches, see :func:`~.label_figures.label_figures`; empty where there are none.
         pseudo_masks: summary of the pseudo masks (see :func:`~scripts.pseudo_masks.summarise_pseudo_masks`).
         worst: cases, worst first.
         best: cases, best first.
@@ -48,6 +47,9 @@ class Report:
     results: Mapping[str, Any]
     curve: Sequence[tuple[float, float]] = ()
     histories: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    trainings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    truth: bool = True
+    labels: Mapping[str, Any] = field(default_factory=dict)
     pseudo_masks: Mapping[str, Any] = field(default_factory=dict)
     worst: Sequence[Case] = ()
     best: Sequence[Case] = ()
@@ -70,7 +72,8 @@ def write_report(path: str | Path, report: Report) -> Path:
         (f"Confusion matrix: {results['method']}", confusion_table(results, facts)),
         ("Errors near borders", border_table(results)),
         ("Certainty", certainty_chart(results, report.curve)),
-        ("Training curves", _curves(report)),
+        ("Training curves", training_curves(report.histories, report.trainings, report.truth)),
+        ("Labels of the training patches", label_tables(report.labels) if report.labels else ""),
         ("Pseudo masks", pseudo_mask_table(report.pseudo_masks, facts)),
     ]
     page = Page(
@@ -103,15 +106,3 @@ def _short(commit: str | None) -> str:
     """First ten digits of a commit, and whether files differed from it."""
     digits, _, state = (commit or "").partition("-")
     return f"{digits[:10]} ({state})" if state else digits[:10]
-
-
-def _curves(report: Report) -> str:
-    charts = []
-    for stage, history in report.histories.items():
-        curves = {
-            label: [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
-            for key, label in {"train_loss": "loss", **_CURVES}.items()
-        }
-        charts.append(line_chart(f"{stage}: training loss", {"loss": curves.pop("loss")}))
-        charts.append(line_chart(f"{stage}: validation", curves))
-    return f'<div class="charts">{"".join(charts)}</div>' if any(charts) else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,13 @@ from ..core.facts import DatasetFacts
 from ..core.image_writers import write_image
 from ..core.images import read_image, read_mask
 from ..core.pictures import class_areas, overlay, strip
+from ..core.recorded import read_json
 from ..inference.predict import paint_white
 from ..pages import Case
 from .evaluate import Evaluation
+from .label_figures import label_figures
 from .report import Report, write_report
+from .trainings import recorded_trainings, training_histories
 
 __all__ = ["error_map", "picture_of", "ranked", "report_run", "scores_csv"]
 
@@ -27,7 +29,13 @@ _WRONG = (200, 0, 40)
 
 
 def report_run(
-    evaluation: Evaluation, stage: Any, pseudo_mask_dir: str | Path, layers: Sequence[str], gallery: int = 8
+    evaluation: Evaluation,
+    stage: Any,
+    pseudo_mask_dir: str | Path,
+    layers: Sequence[str],
+    gallery: int = 8,
+    labels: Mapping[str, Any] | None = None,
+    epochs: Mapping[str, int | None] | None = None,
 ) -> list[Path]:
     """Write ``metrics.csv``, ``report.html`` and ``gallery.png`` into the evaluation's folder.
 
@@ -37,6 +45,8 @@ def report_run(
         pseudo_mask_dir: folder with the summary of the pseudo masks, if there is one.
         layers: layers shown in the gallery, shallow to deep.
         gallery: number of cases, half of them the worst and half the best.
+        labels: what training was told, see :func:`~.label_data.training_labels`.
+        epochs: epoch that was kept of each training, by its stage.
 
     Returns:
         The files written.
@@ -45,20 +55,22 @@ def report_run(
     results = evaluation.results()
     worst, best = ranked(evaluation.images, gallery)
     cases = {row["name"]: _case(evaluation, row, layers) for row in [*worst, *best]}
-    histories = {
-        "classifier": _json(folder.parent / "train_classifier" / "history.json"),
-        "segmenter": _json(folder.parent / "train" / "history.json"),
-    }
+    labels = labels or {"entries": [], "truth": True}
+    told = [entry["label"] for entry in labels["entries"]], [entry["group"] for entry in labels["entries"]]
+    trained = recorded_trainings(folder.parent)
     report = Report(
         title=f"{evaluation.facts.name}: tissue segmentation from patch-level labels",
         facts=evaluation.facts,
         results=results,
         curve=evaluation.risk_coverage.curve(),
-        histories={k: h for k, h in histories.items() if h},
-        pseudo_masks=_json(Path(pseudo_mask_dir) / "summary.json") or {},
+        histories=training_histories(folder.parent),
+        trainings={name: {**settings, "epoch": (epochs or {}).get(name)} for name, settings in trained.items()},
+        truth=labels["truth"],
+        labels=label_figures(np.array(told[0]), told[1], evaluation.facts.classes),
+        pseudo_masks=read_json(Path(pseudo_mask_dir) / "summary.json") or {},
         worst=[cases[row["name"]] for row in worst],
         best=[cases[row["name"]] for row in best],
-        environment=_json(folder / "environment.json") or {},
+        environment=read_json(folder / "environment.json") or {},
     )
     files = [folder / "metrics.json", folder / "metrics.csv", folder / "report.html", folder / "gallery.png"]
     write_text(files[1], scores_csv(results["scores"], evaluation.facts.classes))
@@ -144,10 +156,3 @@ def error_map(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, fact
     picture = np.rint(np.where(known, 140 + 0.45 * grey, 225 + 0.1 * grey)).astype(np.uint8).repeat(3, axis=2)
     picture[known[..., 0] & (prediction != truth)] = _WRONG
     return picture
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

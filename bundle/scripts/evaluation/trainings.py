@@ -93,7 +93,9 @@ def kept_epoch(network: str, epoch: int | None, epochs: int, keep: str | None, t
     """
     if epoch is None:
         return f"{network}: its weights do not say which epoch they are of"
-    of = f"{network}: epoch {epoch}" + (f" of {epochs}" if epochs else "")
+    if not epochs:  # it has not run here: nothing says why
+        return f"{network}: epoch {epoch} is kept"
+    of = f"{network}: epoch {epoch} of {epochs}"
     if keep is None:
-        return f"{of} is kept, the last one (keep: None): the few patches that validate say little"
+        return f"{of} is kept, the last one (keep: null), as the few images that validate say little"
     return f"{of} is kept, that of the highest {SCORES.get(keep, (keep, keep))[not truth]} (keep: {keep})"

@@ -60,6 +60,7 @@ class Stage:
         outputs: further files without which it is not finished.
         writes: folders that it writes to beside its own.
         key: further values that the fingerprint covers.
+        shows: settings that only what is shown depends on, which is made anew at every end; it does not cover them.
         config: configuration to record; that of the running MONAI workflow by default.
         experiment: MLflow experiment.
         parent_run: run that this one is a part of: another stage of the folder by name, or an MLflow run by its id.
@@ -77,6 +78,7 @@ class Stage:
         outputs: Sequence[str] = (),
         writes: Sequence[str] = (),
         key: Any = None,
+        shows: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
         experiment: str = "tissue-segmentation",
         parent_run: str | None = None,
@@ -87,6 +89,7 @@ class Stage:
         self.folder = self.output_dir / name
         self.seed = int(seed)
         self.key = str(key)
+        self.shows = tuple(shows)
         self.config = plain(config if config is not None else running_config())
         # what is in one's own files decides, not where they are
         self.inputs = [Path(p) for p in (*inputs, *own_sources(self.config.get("own")))]
@@ -207,7 +210,8 @@ class Stage:
     def _fingerprint(self, record: Mapping[str, Any]) -> str:
         """That of this stage; that of the record where an earlier version made it from the same."""
         states = FileStates(self.output_dir / STATES)
-        self._parts = parts(self.config, self.inputs, self.reads, self.key, states, bool(self.config.get("progress")))
+        made_of = {k: v for k, v in self.config.items() if k not in self.shows}
+        self._parts = parts(made_of, self.inputs, self.reads, self.key, states, bool(self.config.get("progress")))
         self._carried = carried(record, self.config, self._parts)
         return fingerprint(self._parts) if self._carried is None else record["fingerprint"]
 
