@@ -26,15 +26,15 @@ from scripts.core.metrics import ConfusionMatrix
 from scripts.data.datalist import read_datalist
 from scripts.inference import TissueModel, load_model
 
-SINGLE = {"flips": False, "turned": False, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.1}
+TWO = {"flips": False, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.25, "gate_threshold": 0.1}
 #: Settings of inference by the name of the scheme.
 SCHEMES: dict[str, dict[str, Any]] = {
     "best": {"quality": "best"},
     "fast": {"quality": "fast"},
     "fast, gate at 0.1": {"quality": "fast", "gate_threshold": 0.1},
     "fast, no gate": {"quality": "fast", "gated": False},
-    "fast, not turned, gate at 0.1": SINGLE,
-    "two sizes, overlap 0.25, no flips": {**SINGLE, "window_scales": [1.0, 2.0]},
+    "fast, not turned": {"quality": "fast", "turned": False},
+    "two sizes, overlap 0.25, no flips": TWO,
 }
 
 

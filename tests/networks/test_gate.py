@@ -77,4 +77,4 @@ def test_turned_averages_over_the_image_and_its_half_turn():
         turned = torch.rot90(image, 2, (2, 3))
         expected = (segmenter(image).softmax(1) + torch.rot90(segmenter(turned).softmax(1), 2, (2, 3))) / 2
         torch.testing.assert_close(maps, expected)
-        torch.testing.assert_close(found, (classifier(image).sigmoid() + classifier(turned).sigmoid()) / 2)
+        torch.testing.assert_close(found, classifier(image).sigmoid())  # asked once

@@ -7,10 +7,10 @@ from typing import Any
 
 __all__ = ["BEST", "FAST", "inference_scheme"]
 
-#: Windows of twice the side of the training patches, looked at as they are and turned. In so large a window a class fills
-#: less, and the classifier is less sure of it: only what it all but rules out is gated.
+#: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once. In
+#: so large a window a class fills less, and the classifier is less sure of it: only what it all but rules out is gated.
 FAST: Mapping[str, Any] = {
-    "flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.01,
+    "flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.02,
 }  # fmt: skip
 
 #: Two sizes of windows that overlap by half, and four flips of each: 32 looks at a pixel.

@@ -43,7 +43,8 @@ class GatedSegmenter(nn.Module):
         gate_threshold: threshold of the gate.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
-        turned: average them over the identity and the image turned by 180°, which costs two.
+        turned: average the segmenter's over the identity and the image turned by 180°, at the cost of one more pass; the
+            classifier is asked once: flips are part of its training, and it sees about the same in either.
         published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
             zero, can still win over negative logits. For comparison alone.
         amp: run both networks in mixed precision (bfloat16).
@@ -81,8 +82,8 @@ class GatedSegmenter(nn.Module):
         return probability if class_probability is None else gate(probability, class_probability, self.gate_threshold)
 
     def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What the gate works on: the segmenter's maps ``(N, C, H, W)``, and the classifier's probabilities ``(N, C)`` or
-        ``None`` without one; both averaged over flips, or the half turn."""
+        """What the gate works on: the segmenter's maps ``(N, C, H, W)``, averaged over flips or the half turn, and the
+        classifier's probabilities ``(N, C)``, averaged over flips, or ``None`` without one."""
         axes = FLIPS if self.flips else FLIPS[:: 3 if self.turned else 4]
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -96,8 +97,8 @@ class GatedSegmenter(nn.Module):
         probability = flipped_mean(maps, image, axes)
         if self.classifier is None:
             return probability, None
-        classifier = self.classifier
-        return probability, torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in axes]).mean(dim=0)
+        classifier, asked = self.classifier, axes if self.flips else axes[:1]
+        return probability, torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in asked]).mean(dim=0)
 
 
 def flipped_mean(
