@@ -7,8 +7,8 @@ from typing import Any
 
 __all__ = ["BEST", "FAST", "inference_scheme"]
 
-#: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once. In
-#: so large a window a class fills less, and the classifier is less sure of it: only what it all but rules out is gated.
+#: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once.
+#: In so large a window a class fills less, and the classifier is less sure of it: only what it all but rules out is gated.
 FAST: Mapping[str, Any] = {
     "flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.02,
 }  # fmt: skip
