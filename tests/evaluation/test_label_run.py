@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsers import find_browser, sections_seen
 from monai.bundle import ConfigWorkflow
 from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts
@@ -181,6 +182,38 @@ def test_a_verdict_in_words_and_the_next_command(page, report):
     assert "fat rests on 4 patches; label more of it" in page.verdicts
     assert page.sections["Next"]["text"].split("copy")[0].strip() == report["command"]
     assert "inference.yaml" in report["command"]
+
+
+def test_three_regions_are_segmented_and_have_their_page(run):
+    """As the next command does it, on other images."""
+    rng = np.random.default_rng(1)
+    for k, shade in enumerate(SHADES.values()):
+        region = np.full((48, 64, 3), shade) + rng.integers(0, 40, (48, 64, 3))
+        write_image(run / f"regions/region{k}.png", region.astype(np.uint8), (0.5, 0.5))
+    places = {"output_dir": str(run / "run"), "model_dir": str(run / "run/models")}
+    _run("inference.yaml", **places, dataset_dir=str(run / "regions"), batch_size=4)
+    page = _Sections((run / "run/inference/report.html").read_text())
+    images = page.sections["All images"]["text"]
+    assert all(f"region{k}" in images for k in range(3)) and "gland, mm²" in images and "certainty" in images
+    assert page.sections["Least certain images"]["images"] >= 6  # three images, each with a layer at least
+    assert (
+        "20 µm" in page.sections["Least certain images"]["text"] or "10 µm" in page.sections["Least certain images"]["text"]
+    )
+
+
+def test_both_pages_show_all_their_parts_in_a_browser(run, tmp_path):
+    find_browser()
+    if not (run / "run/inference/report.html").is_file():
+        pytest.skip("the regions were not segmented")
+    seen = sections_seen(run / "run/report/report.html", tmp_path)
+    assert list(seen) == [
+        "Training curves", "Classifier on held-out patches", "Labels of the training patches", "Check of the dataset",
+        "Pseudo masks, depth by depth", "Agreement of depths", "Segmenter on held-out patches", "Next", "How this was made",
+    ]  # fmt: skip
+    assert all(height > 40 and not broken for height, broken in seen.values()), seen
+    seen = sections_seen(run / "run/inference/report.html", tmp_path)
+    assert {"All images", "Least certain images"} <= set(seen)
+    assert all(height > 40 and not broken for height, broken in seen.values()), seen
 
 
 def test_nothing_is_called_a_score_of_truth(run):

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browsers import FLAGS, find_browser, sections_seen
 from PIL import Image
 from scripts.core.facts import DatasetFacts
 from scripts.core.metrics import ConfusionMatrix
@@ -128,15 +128,10 @@ def test_wide_tables_can_be_scrolled_by_keyboard_and_pictures_are_described(tmp_
 
 
 def test_seen_in_a_browser(tmp_path, report):
-    browser = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
-    if browser is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    page = write_report(tmp_path / "r.html", report)
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --hide-scrollbars --window-size=1200,1600"
+    browser, page = find_browser(), write_report(tmp_path / "r.html", report)
     picture = tmp_path / "r.png"
     subprocess.run(
-        [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()],
+        [browser, *FLAGS, "--window-size=1200,1600", f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()],
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     pixels = np.asarray(Image.open(picture).convert("RGB"))
@@ -144,6 +139,16 @@ def test_seen_in_a_browser(tmp_path, report):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500  # text, tables, charts, pictures: not a blank page
     swatch = np.array(FACTS.palette[0])
     assert (pixels[:500] == swatch).all(axis=2).sum() > 50  # the legend shows the class's colour at the top
+    seen = sections_seen(page, tmp_path)
+    assert {
+        "Scores",
+        "Worst cases",
+        "All images",
+        "Training curves",
+        "Labels of the training patches",
+        "Pseudo masks",
+    } <= set(seen)
+    assert all(height > 40 and not broken for height, broken in seen.values()), seen
 
 
 def test_csv(report):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
 import numpy as np
-import pytest
+from browsers import dom
 from scripts.core.facts import DatasetFacts
 from scripts.pages import LayeredImage, Page, Verdict, layered, share_bar, table, write_page
 
@@ -35,23 +33,7 @@ def test_a_bar_of_shares():
     assert 'aria-label="a&lt;b 25 %, d 75 %"' in text
 
 
-@pytest.fixture(scope="module")
-def browser():
-    found = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
-    if found is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    return found
-
-
-def dom(browser, page, folder):
-    """The page after its script has run."""
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --dump-dom"
-    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", page.as_uri()]
-    return subprocess.run(command, check=True, capture_output=True, timeout=120, text=True).stdout
-
-
-def test_in_a_browser_columns_sort_and_classes_switch(tmp_path, browser):
+def test_in_a_browser_columns_sort_and_classes_switch(tmp_path):
     rows = [["x", (0.5, "50 %")], ["y", "–"], ["z", (9, "9")], ["w", (10, "10")]]
     labels = np.array([[0, 1]], np.uint8)
     picture = layered([LayeredImage("i", np.zeros((1, 2, 3), np.uint8), labels)], FACTS)
@@ -62,10 +44,7 @@ def test_in_a_browser_columns_sort_and_classes_switch(tmp_path, browser):
     slide = "const o = document.getElementById('opacity'); o.value = 80; o.dispatchEvent(new Event('input'));"
 
     def names(script):
-        text = page.read_text(encoding="utf-8")
-        tried = tmp_path / "tried.html"
-        tried.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
-        found = dom(browser, tried, tmp_path)
+        found = dom(page, tmp_path, script)
         return re.findall(r'<th scope="row">(\w)</th>', found), found
 
     order, found = names("")
