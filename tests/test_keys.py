@@ -36,6 +36,8 @@ PLACES = {
     "validate#dataset#transform": "validate#preprocessing",
     "validate#inferer#roi_size": "patch_size",
     "validate#inferer#sw_batch_size": "batch_size",
+    "validate#additional_metrics#gate_threshold#highest": "gate_threshold",
+    "validate#additional_metrics#gate_threshold#missed": "gate_missed",
     "validate#evaluator#val_data_loader": "validate#dataloader",
     "validate#evaluator#key_val_metric": "validate#key_metric",
     "dataset#transform": "preprocessing",

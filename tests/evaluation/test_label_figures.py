@@ -33,7 +33,14 @@ def test_labels_found_by_threshold():
     assert [found["classes"]["a"][k] for k in ("ap", "positives", "prevalence")] == [1.0, 3, 0.75]
     assert found["classes"]["c"]["ap"] is None and found["classes"]["c"]["positives"] == 0
     assert found["mean_ap"] == pytest.approx((1.0 + found["classes"]["b"]["ap"]) / 2)
-    assert found["patches"] == 4 and found["gate_threshold"] == 0.1
+    assert found["patches"] == 4 and found["classes"]["b"]["gate_threshold"] == 0.1
+
+
+def test_each_class_may_have_its_own_gate():
+    found = classifier_figures(np.full((4, 3), 0.05), LABELS, CLASSES, gate_threshold=[0.1, 0.01, 0.3])
+    assert [own["gate_threshold"] for own in found["classes"].values()] == [0.1, 0.01, 0.3]
+    firsts = [own["thresholds"][0] for own in found["classes"].values()]
+    assert [row["threshold"] for row in firsts] == [0.1, 0.01, 0.3] and [row["tp"] for row in firsts] == [0, 3, 0]
 
 
 def test_a_gate_at_one_of_the_thresholds_counts_once():

@@ -17,8 +17,8 @@ FIGURES = {
         "classes": {"a<b": {"patches": 5, "share": 0.5, "alone": 4, "groups": None}, "c": {"patches": 0, "share": 0.0, "alone": 0, "groups": None}},
     },
     "classifier": {
-        "patches": 10, "gate_threshold": 0.1, "mean_ap": None,
-        "classes": {"a<b": {"ap": 0.625, "positives": 4, "prevalence": 0.4, "thresholds": ROWS}, "c": {"ap": None, "positives": 0, "prevalence": 0.0, "thresholds": ROWS}},
+        "patches": 10, "mean_ap": None,
+        "classes": {"a<b": {"gate_threshold": 0.1, "ap": 0.625, "positives": 4, "prevalence": 0.4, "thresholds": ROWS}, "c": {"gate_threshold": 0.1, "ap": None, "positives": 0, "prevalence": 0.0, "thresholds": ROWS}},
     },
     "depths": {"layers": ["x", "<y>"], "patches": 3, "tissue": 0.75, "classes": {"a<b": 0.5, "c": None}, "pairs": {"x/<y>": {"a<b": 0.5, "c": None}}},
     "segmenter": {"patches": 10, "threshold": 0.02, "classes": {n: {"named": 4, "named_filled": 3, "unnamed": 0, "unnamed_filled": 0} for n in FACTS.classes}},

@@ -8,12 +8,12 @@ from scripts.pages import Verdict
 
 ROWS = [{"threshold": t, "tp": 9, "fp": 0, "fn": 1, "tn": 30} for t in (0.1, 0.3, 0.5, 0.7)]
 CLASS = {"patches": 40, "share": 0.4, "alone": 20, "groups": 4}
-FOUND = {"ap": 0.95, "positives": 10, "prevalence": 0.25, "thresholds": ROWS}
+FOUND = {"gate_threshold": 0.1, "ap": 0.95, "positives": 10, "prevalence": 0.25, "thresholds": ROWS}
 FILLED = {"named": 10, "named_filled": 9, "unnamed": 30, "unnamed_filled": 1}
 TRAINED = {"holdout": 0.1, "seed": 0, "keep": None, "epoch": 8}
 FIGURES = {
     "labels": {"patches": 100, "groups": 5, "classes": {"a": {**CLASS}, "b": {**CLASS}}, "together": [[40, 20], [20, 40]]},
-    "classifier": {"patches": 40, "gate_threshold": 0.1, "mean_ap": 0.95, "classes": {"a": {**FOUND}, "b": {**FOUND}}},
+    "classifier": {"patches": 40, "mean_ap": 0.95, "classes": {"a": {**FOUND}, "b": {**FOUND}}},
     "depths": {"layers": ["x", "y"], "patches": 20, "tissue": 0.9, "classes": {"a": 0.9, "b": 0.8}, "pairs": {}},
     "segmenter": {"patches": 40, "threshold": 0.02, "classes": {"a": {**FILLED}, "b": {**FILLED}}},
     "trainings": {"train_classifier": TRAINED, "train": TRAINED},

@@ -67,6 +67,11 @@ def test_published_gate_lets_a_gated_class_win_over_negative_logits():
     assert GatedSegmenter(_Constant(logits), _Constant(classes), published=True)(logits).argmax(1).item() == 0
 
 
+def test_a_threshold_for_each_class():
+    maps, classes = torch.full((1, 3, 1, 2), 0.3), torch.tensor([[0.05, 0.05, 0.5]])
+    assert gate(maps, classes, [0.1, 0.01, 0.9])[0, :, 0, 0].tolist() == pytest.approx([0.0, 0.3, 0.0])
+
+
 def test_turned_averages_over_the_image_and_its_half_turn():
     torch.manual_seed(0)
     segmenter = torch.nn.Conv2d(3, 2, 3, padding=1)

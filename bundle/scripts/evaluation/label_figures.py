@@ -51,7 +51,7 @@ def label_figures(labels: np.ndarray, groups: Sequence[str | None], classes: Seq
 
 
 def classifier_figures(
-    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], gate_threshold: float
+    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], gate_threshold: float | Sequence[float]
 ) -> dict[str, Any]:
     """How well labels are found.
 
@@ -59,30 +59,30 @@ def classifier_figures(
         probabilities: ``(N, C)`` in [0, 1].
         labels: ``(N, C)`` of 0 and 1.
         classes: C names.
-        gate_threshold: probability up to which a class is gated.
+        gate_threshold: probability up to which a class is gated, of all classes or of each.
 
     Returns:
-        ``patches``: N; ``gate_threshold``; ``mean_ap``; ``classes``: of each class its ``ap`` (``None`` without a positive),
+        ``patches``: N; ``mean_ap``; ``classes``: of each class its ``gate_threshold``, ``ap`` (``None`` without a positive),
         ``positives``, ``prevalence``, and ``thresholds``: a list of ``threshold``, ``tp``, ``fp``, ``fn``, ``tn``, a class
         being found where its probability is above the threshold.
     """
     labels = np.asarray(labels).astype(bool)
     scores = classification_scores(probabilities, labels, classes)
     figures = {}
+    gates = np.broadcast_to(gate_threshold, len(classes)).astype(float).tolist()
     for k, name in enumerate(classes):
         positives = int(labels[:, k].sum())
         figures[name] = {
+            "gate_threshold": gates[k],
             "ap": scores["ap"][name],
             "positives": positives,
             "prevalence": positives / max(1, len(labels)),
             "thresholds": [
-                {"threshold": t, **_counts(probabilities[:, k] > t, labels[:, k])}
-                for t in sorted({float(gate_threshold), *THRESHOLDS})
+                {"threshold": t, **_counts(probabilities[:, k] > t, labels[:, k])} for t in sorted({gates[k], *THRESHOLDS})
             ],
         }
     return {
         "patches": len(labels),
-        "gate_threshold": float(gate_threshold),
         "mean_ap": scores["mean_ap"],
         "classes": figures,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class PatchNetwork(nn.Module):
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         classifier: maps ``(N, 3, H, W)`` to logits ``(N, C)``.
         gated: whether the segmenter's maps are gated.
-        gate_threshold: threshold of the gate.
+        gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the probabilities of both over flips of the patch.
         turned: average them over the patch and the patch turned by 180°.
         amp: run both in mixed precision.
@@ -37,7 +37,7 @@ class PatchNetwork(nn.Module):
         segmenter: nn.Module,
         classifier: nn.Module,
         gated: bool = True,
-        gate_threshold: float = 0.1,
+        gate_threshold: float | Sequence[float] = 0.1,
         flips: bool = False,
         turned: bool = False,
         amp: bool = False,

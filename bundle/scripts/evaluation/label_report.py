@@ -94,11 +94,10 @@ def _average_precision(figures: Mapping[str, Any]) -> str:
 
 
 def _thresholds(figures: Mapping[str, Any]) -> str:
-    gate = figures["gate_threshold"]
     rows = []
     for name, own in figures["classes"].items():
         for row in own["thresholds"]:
-            at = f"{row['threshold']:g}" + (" (gate)" if row["threshold"] == gate else "")
+            at = f"{row['threshold']:.3g}" + (" (gate)" if row["threshold"] == own["gate_threshold"] else "")
             rows.append([name, (row["threshold"], at), *(row[key] for key in ("tp", "fp", "fn", "tn"))])
     heads = ["class", "found above", "true positives", "false positives", "false negatives", "true negatives"]
     hint = (

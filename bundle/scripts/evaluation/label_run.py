@@ -35,7 +35,7 @@ def report_labels(
     trained: Mapping[str, Mapping[str, Any]],
     epochs: Mapping[str, int | None],
     pseudo_mask_dir: str | Path,
-    gate_threshold: float,
+    gate_threshold: float | Sequence[float],
     faults: Sequence[Mapping[str, str]] | None = None,
     command: str | None = None,
     gallery: int = 24,
@@ -50,7 +50,7 @@ def report_labels(
         trained: settings of the trainings, see :func:`~.trainings.recorded_trainings`.
         epochs: epoch that was kept of each training, by its stage.
         pseudo_mask_dir: folder of the pseudo masks, if there are any.
-        gate_threshold: probability up to which a class is gated.
+        gate_threshold: probability up to which a class is gated, of all classes or of each.
         faults: what the check of the dataset has found.
         command: next command.
         gallery: patches in each of the page's galleries at most.

@@ -44,7 +44,7 @@ def _all(figures: Mapping[str, Any]) -> Iterator[Verdict | None]:
     for name, own in classifier["classes"].items():
         yield rules.few_held_out(name, own["positives"], classifier["patches"], apart)
         yield rules.near_chance(name, own["ap"], own["positives"], classifier["patches"], where)
-        gate = next(row for row in own["thresholds"] if row["threshold"] == classifier["gate_threshold"])
+        gate = next(row for row in own["thresholds"] if row["threshold"] == own["gate_threshold"])
         yield rules.gated_away(name, gate["threshold"], gate["tp"], gate["fn"], where)
     if apart:
         yield rules.all_found(classifier["classes"], where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from PIL import Image
@@ -24,7 +26,7 @@ class ComparisonNetwork(nn.Module):
     Args:
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         masker: pseudo masker around the classifier.
-        gate_threshold: threshold of the gate.
+        gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the segmenter's and the gate's probabilities over flips of the window.
         turned: average them over the window and the window turned by 180°.
         amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
@@ -34,7 +36,7 @@ class ComparisonNetwork(nn.Module):
         self,
         segmenter: nn.Module,
         masker: PseudoMasker,
-        gate_threshold: float = 0.1,
+        gate_threshold: float | Sequence[float] = 0.1,
         flips: bool = False,
         turned: bool = False,
         amp: bool = False,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["BEST", "FAST", "inference_scheme"]
 
 #: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once.
-#: In so large a window a class fills less, and the classifier is less sure of it: only what it all but rules out is gated.
-FAST: Mapping[str, Any] = {
-    "flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.02,
-}  # fmt: skip
+FAST: Mapping[str, Any] = {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25}
 
 #: Two sizes of windows that overlap by half, and four flips of each: 32 looks at a pixel.
 BEST: Mapping[str, Any] = {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5}
@@ -21,14 +18,13 @@ _BEFORE: Mapping[str, Any] = {"overlap": 0.5, "turned": False}
 
 
 def inference_scheme(
-    recorded: Mapping[str, Any], quality: str = "recorded", gate_threshold: float | None = None
+    recorded: Mapping[str, Any], quality: str = "recorded", gate_threshold: float | Sequence[float] | None = None
 ) -> dict[str, Any]:
     """``flips``, ``turned``, ``window_scales``, ``overlap`` and ``gate_threshold`` of inference.
 
     Args:
         recorded: ``inference`` of the segmenter's description.
-        gate_threshold: of the classifier, where the segmenter's description has none for its own windows: in windows larger
-            than the patches of training a class fills less, and the classifier is less sure of it.
+        gate_threshold: of the classifier, where the segmenter's description has none for its own windows.
         quality: ``"recorded"``, ``"fast"``: :data:`FAST`, or ``"best"``: :data:`BEST`, whatever is recorded.
 
     Raises:

@@ -15,7 +15,9 @@ __all__ = ["FLIPS", "GatedSegmenter", "flipped_mean", "gate"]
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
-def gate(probability: torch.Tensor, class_probability: torch.Tensor, gate_threshold: float = 0.1) -> torch.Tensor:
+def gate(
+    probability: torch.Tensor, class_probability: torch.Tensor, gate_threshold: float | Sequence[float] = 0.1
+) -> torch.Tensor:
     """Zero the probabilities of classes that the classifier gives at most ``gate_threshold``.
 
     An image whose classes would all be gated is left as it is, so that no pixel is ever without a class.
@@ -23,12 +25,12 @@ def gate(probability: torch.Tensor, class_probability: torch.Tensor, gate_thresh
     Args:
         probability: ``(N, C, H, W)`` class probabilities of the segmenter, in [0, 1].
         class_probability: ``(N, C)`` image-level probabilities of the classifier, in [0, 1].
-        gate_threshold: threshold; the paper's is 0.1.
+        gate_threshold: threshold, of all classes or of each; the paper's is 0.1.
 
     Returns:
         ``(N, C, H, W)``, not renormalised.
     """
-    keep = class_probability > gate_threshold
+    keep = class_probability > class_probability.new_tensor(gate_threshold)
     keep = keep | ~keep.any(dim=1, keepdim=True)
     return probability * keep[:, :, None, None].to(probability.dtype)
 
@@ -40,7 +42,7 @@ class GatedSegmenter(nn.Module):
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         classifier: maps ``(N, 3, H, W)`` to logits ``(N, C)``; needed where ``gated``.
         gated: switch of the gate.
-        gate_threshold: threshold of the gate.
+        gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
         turned: average the segmenter's over the identity and the image turned by 180°, at the cost of one more pass; the
@@ -58,7 +60,7 @@ class GatedSegmenter(nn.Module):
         segmenter: nn.Module,
         classifier: nn.Module | None = None,
         gated: bool = True,
-        gate_threshold: float = 0.1,
+        gate_threshold: float | Sequence[float] = 0.1,
         flips: bool = False,
         turned: bool = False,
         published: bool = False,

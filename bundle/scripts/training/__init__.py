@@ -3,6 +3,7 @@
 from .cutmix import CutMixBatch
 from .engines import ClassificationScore, PrepareBatch, keep_entries, label_maps
 from .every_depth import EveryDepthLoss
+from .gate_thresholds import GateThresholds
 from .handlers import EpochSeed, draw, parameter_groups
 from .self_training import SelfTraining
 from .session import TrainingSession, check_batches
@@ -14,6 +15,7 @@ __all__ = [
     "CutMixBatch",
     "EpochSeed",
     "EveryDepthLoss",
+    "GateThresholds",
     "MultiLayerPseudoSupervisionLoss",
     "PrepareBatch",
     "SelfTraining",

@@ -52,7 +52,7 @@ class ClassificationScore(EpochMetric):
         self.score = score
         self.threshold = threshold
         self.scores: dict[str, Any] = {}
-        super().__init__(self._compute, output_transform=_logits_and_labels, check_compute_fn=False)
+        super().__init__(self._compute, output_transform=logits_and_image_labels, check_compute_fn=False)
 
     def completed(self, engine: Engine, name: str) -> None:
         """Put the chosen score and every other scalar one into the engine's metrics."""
@@ -93,7 +93,7 @@ def _decollate(batch: Mapping[str, torch.Tensor]) -> list[dict[str, torch.Tensor
     return [{"pred": p, "label": t} for p, t in zip(batch["pred"], batch["label"], strict=True)]
 
 
-def _logits_and_labels(output: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def logits_and_image_labels(output: Any) -> tuple[torch.Tensor, torch.Tensor]:
     items = output if isinstance(output, (list, tuple)) else _decollate(output)
     return torch.stack([_plain(i["pred"]) for i in items]), torch.stack([_plain(i["label"]) for i in items])
 

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 class EpochLog:
     """Handler that logs ``epoch 3/8  loss 0.412  miou 0.731  fwiou 0.802  41 s``, and tells the stage how far it is.
 
+    Scores of single classes (``<score>.<class>``) are not shown.
+
     Args:
         stage: the :class:`~scripts.run.Stage`.
         evaluator: validation evaluator, whose scores are shown in epochs in which it ran.
@@ -53,7 +55,8 @@ class EpochLog:
         self._tell(engine)
         figures = {"loss": engine.state.metrics.get("train_loss")}
         figures.update({k: self._scores.get(k) for k in sorted(self._scores, key=lambda k: (k != self.first, k))})
-        shown = [f"{name} {value:.3f}" for name, value in figures.items() if isinstance(value, (int, float))]
+        numbers = {name: v for name, v in figures.items() if isinstance(v, (int, float)) and "." not in name}
+        shown = [f"{name} {value:.3f}" for name, value in numbers.items()]
         if self._scores and self.kept() != engine.state.epoch:
             shown.append(f"(kept: epoch {self.kept()})")
         epoch = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
