@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from scripts.core.facts import DatasetFacts
 from scripts.core.recipes import config_files
-from scripts.inference.quality import BEST, FAST, inference_scheme
+from scripts.inference.quality import BEST, FAST, gate_thresholds, inference_scheme
+from scripts.weights.description import Description
 
 RECORDED = {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25, "gate_threshold": 0.02}
 
@@ -36,3 +38,16 @@ def test_what_training_records_is_a_scheme():
 def test_another_quality():
     with pytest.raises(ValueError, match="quality: found 'good', expected one of recorded, fast, best"):
         inference_scheme(RECORDED, "good")
+
+
+def test_each_class_has_the_threshold_that_training_measured():
+    facts = DatasetFacts(classes=("a", "b"))
+
+    def described(**scores):
+        return Description("classifier", {}, facts, "default", "0" * 64, gate_threshold=0.1, scores=scores)
+
+    assert gate_thresholds(described(mean_ap=0.9)) == 0.1
+    assert gate_thresholds(described(**{"gate_threshold.a": 0.1})) == 0.1  # of other classes
+    assert gate_thresholds(described(**{"gate_threshold.a": 0.1, "gate_threshold.b": 0.02})) == [0.1, 0.02]
+    with pytest.raises(ValueError, match=r"gate_threshold\.b"):
+        gate_thresholds(described(**{"gate_threshold.a": 0.1, "gate_threshold.b": 2}))

@@ -119,8 +119,8 @@ def _other_classifier(folder):
 
 ALL = set(STAGES)
 CHANGES = {
-    "label": (lambda f: _edit(f / "data/datalist.json", lambda d: d["training"][0].update(label=[0, 1, 0])), ALL - {EVALUATE}),
-    "group": (lambda f: _edit(f / "data/datalist.json", lambda d: d["training"][0].update(group="g9")), {MASKS}),
+    "label": (lambda f: _edit(f / "data/datalist.json", lambda d: d["training"][0].update(label=[0, 1, 0])), ALL),
+    "group": (lambda f: _edit(f / "data/datalist.json", lambda d: d["training"][0].update(group="g9")), {MASKS, EVALUATE}),
     "class name": (lambda f: _edit(f / "data/datalist.json", lambda d: d.update(descriptions=["x", "y", "z"])), ALL),
     "training image": (lambda f: _repaint(f / "data/training3.png"), ALL - {EVALUATE}),
     "validation mask": (lambda f: _repaint(f / "data/validation0_mask.png"), {CLASSIFIER, TRAIN}),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts.slides.strip import Strip
@@ -48,6 +49,13 @@ def test_blocks_side_by_side_are_read_together_and_others_not():
     assert picture.boxes == [(0, 0, 40, 768), (0, 1280, 40, 256)]
     strip.load(20, 50, [(10, 20)])
     assert picture.boxes[2:] == [(40, 0, 10, 256)]
+
+
+@pytest.mark.parametrize(("left", "width"), [(-2, 1), (-40, 40), (600, 20)])
+def test_beside_the_slide_is_white(left, width):
+    strip = Strip(Picture((100, 300)).read, 300, 50)
+    strip.load(0, 30, [(0, 300)])
+    assert strip.get(0, left, 30, width).shape == (30, width, 3) and (strip.get(0, left, 30, width) == 255).all()
 
 
 def test_above_the_slide_is_white():

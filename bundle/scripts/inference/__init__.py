@@ -10,7 +10,7 @@ from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
 from .pixel_size import PixelSize, ResamplingBatch, Scaled
 from .predict import ComparisonNetwork
-from .quality import inference_scheme
+from .quality import gate_thresholds, inference_scheme
 from .windows import MultiWindowInferer
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Segmentation",
     "TissueModel",
     "fitted_temperature",
+    "gate_thresholds",
     "inference_inputs",
     "inference_scheme",
     "load_model",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["BEST", "FAST", "inference_scheme"]
+from ..core.ranges import PROBABILITY
+from ..weights.description import Description
+
+__all__ = ["BEST", "FAST", "gate_thresholds", "inference_scheme"]
 
 #: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once.
 FAST: Mapping[str, Any] = {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25}
@@ -34,3 +37,18 @@ def inference_scheme(
     if quality not in schemes:
         raise ValueError(f"quality: found {quality!r}, expected one of {', '.join(schemes)}")
     return {**_BEFORE, "gate_threshold": gate_threshold, **schemes[quality]}
+
+
+def gate_thresholds(classifier: Description) -> float | list[float] | None:
+    """The threshold of each class where the training of a classifier measured them, else the one for all of them.
+
+    Args:
+        classifier: what its weights are.
+
+    Raises:
+        ValueError: one is no probability.
+    """
+    names = [f"gate_threshold.{name}" for name in classifier.facts.classes]
+    if not all(name in classifier.scores for name in names):
+        return classifier.gate_threshold
+    return [float(PROBABILITY.check(classifier.scores[name], f"scores of the classifier: {name}")) for name in names]

@@ -54,7 +54,8 @@ class Strip:
     def get(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """A box of what is loaded, ``(height, width, 3)`` uint8, a copy; white where it was not, as above the slide."""
         out = np.full((height, width, 3), 255, np.uint8)
-        first, last = max(0, left), min(left + width, self._rows.shape[1])
+        first = max(0, left)
+        last = max(first, min(left + width, self._rows.shape[1]))  # a box beside the slide has nothing of it
         for row, slot, count in self._pieces(max(0, top), top + height):
             out[row - top : row - top + count, first - left : last - left] = self._rows[slot : slot + count, first:last]
         return out

@@ -62,18 +62,6 @@ class Description:
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def gate_thresholds(self) -> float | list[float] | None:
-        """Of a classifier: threshold of each class where its training measured them, else :attr:`gate_threshold`.
-
-        Raises:
-            ValueError: one is no probability.
-        """
-        names = [f"gate_threshold.{name}" for name in self.facts.classes]
-        if self.gate_threshold is None or not all(name in self.scores for name in names):
-            return self.gate_threshold
-        return [float(PROBABILITY.check(self.scores[name], f"scores: {name}")) for name in names]
-
-    @property
     def patch_size(self) -> tuple[int, int]:
         """(height, width) in px of the patches that were trained on: the size of windows at scale 1."""
         return self.facts.patch_size
