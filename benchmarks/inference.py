@@ -31,7 +31,6 @@ TWO = {"flips": False, "turned": False, "window_scales": [1.0, 2.0], "overlap": 
 SCHEMES: dict[str, dict[str, Any]] = {
     "best": {"quality": "best"},
     "fast": {"quality": "fast"},
-    "fast, gate at 0.1": {"quality": "fast", "gate_threshold": 0.1},
     "fast, no gate": {"quality": "fast", "gated": False},
     "fast, not turned": {"quality": "fast", "turned": False},
     "two sizes, overlap 0.25, no flips": TWO,
