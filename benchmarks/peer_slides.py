@@ -60,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs[THEIRS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * pixel, others.size * pixel)
         runs[THEIRS]["agreement"] = agreement(labels, others, tissue, classes)
     print_table(*layout(runs))
-    settings = {key: str(value) for key, value in vars(options).items()}
-    record(options.out, "peer_slides", settings | {"peer": PEER}, runs, torch.device("cpu"))
+    record(options.out, "peer_slides", {"size": options.size, "peer": PEER}, runs, torch.device("cpu"))
     return 0
 
 
