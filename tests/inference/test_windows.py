@@ -38,22 +38,41 @@ def test_windows_are_no_larger_than_the_image(size, expected):
     assert MultiWindowInferer((16, 16), [1.0, 2.0]).windows(size) == expected
 
 
-def test_larger_windows_come_in_smaller_batches_and_only_to_the_part_that_segments():
-    class Network:
-        shapes = ([], [])
+class Asked:
+    """Notes how it is asked; says of every window, and of large and small ones alone, something else."""
 
-        def __call__(self, x):
-            self.shapes[0].append(tuple(x.shape))
-            return torch.ones(len(x), 3, *x.shape[2:])
+    def __init__(self):
+        self.calls = []
 
-        def segment(self, x):
-            self.shapes[1].append(tuple(x.shape))
-            return torch.full((len(x), 1, *x.shape[2:]), 3.0)
+    def look(self, x, smallest, largest):
+        self.calls.append((tuple(x.shape), smallest, largest))
+        found = {"maps": torch.full((len(x), 1, *x.shape[2:]), 3.0 if largest else 1.0)}
+        if largest:
+            found["classes"] = torch.stack([x.mean(dim=(1, 2, 3)), torch.ones(len(x))], dim=1)
+        if smallest:
+            found["votes"] = torch.full((len(x), 1, *x.shape[2:]), 7.0)
+        return found
 
-    network = Network()
-    found = MultiWindowInferer((8, 8), [1.0, 2.0], sw_batch_size=8, overlap=0.0)(torch.rand(1, 3, 32, 32), network)
-    assert network.shapes == ([(8, 3, 8, 8)] * 2, [(2, 3, 16, 16)] * 2)
-    assert found[0, :, 5, 5].tolist() == [2.0, 1.0, 1.0]
+    def join(self, looks):
+        return torch.cat([looks[name] for name in ("maps", "classes", "votes")], dim=1)
+
+
+@pytest.mark.parametrize("scales", [[1.0, 2.0], [2.0, 1.0]])
+def test_what_is_asked_in_windows_of_a_size_is_averaged_over_them_alone(scales):
+    network, image = Asked(), torch.rand(1, 3, 32, 32)
+    found = MultiWindowInferer((8, 8), scales, sw_batch_size=8, overlap=0.0)(image, network)
+    small, large = [((8, 3, 8, 8), True, False)] * 2, [((2, 3, 16, 16), False, True)] * 2
+    assert network.calls == (small + large if scales[0] == 1 else large + small)
+    assert found[0, :, 5, 20].tolist() == pytest.approx([2.0, float(image[:, :, :16, 16:].mean()), 1.0, 7.0])
+
+
+def test_windows_of_one_size_are_the_smallest_and_the_largest():
+    network = Asked()
+    found = MultiWindowInferer((8, 8), [2.0], overlap=0.25)(image := torch.rand(1, 3, 20, 28), network)
+    assert all(smallest and largest for _, smallest, largest in network.calls) and found.shape == (1, 4, 20, 28)
+    # values of a window are blended like maps
+    mean = SlidingWindowInferer((16, 16), 4, overlap=0.25)(image.mean(1, keepdim=True), lambda x: _means(x)[:, :1])
+    torch.testing.assert_close(found[:, 1:2], mean)
 
 
 @pytest.mark.parametrize("scales", [[], [0.0], [1.0, -1]])

@@ -78,8 +78,19 @@ def test_turned_averages_over_the_image_and_its_half_turn():
     classifier = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 2))
     image = torch.rand(2, 3, 8, 8)
     with torch.no_grad():
-        maps, found = GatedSegmenter(segmenter, classifier, turned=True).probabilities(image)
+        network = GatedSegmenter(segmenter, classifier, turned=True)
+        looks = network.look(image)
         turned = torch.rot90(image, 2, (2, 3))
         expected = (segmenter(image).softmax(1) + torch.rot90(segmenter(turned).softmax(1), 2, (2, 3))) / 2
-        torch.testing.assert_close(maps, expected)
-        torch.testing.assert_close(found, classifier(image).sigmoid())  # asked once
+        torch.testing.assert_close(looks["maps"], expected)
+        torch.testing.assert_close(looks["classes"], classifier(image).sigmoid())  # asked once
+        small = network.look(image, largest=False)  # as it is, and the classifier not at all
+    assert set(small) == {"maps"}
+    torch.testing.assert_close(small["maps"], segmenter(image).softmax(1))
+
+
+def test_the_gate_of_every_pixel():
+    maps = torch.tensor([0.6, 0.4]).reshape(1, 2, 1, 1).repeat(1, 1, 1, 3)
+    classes = torch.tensor([[[[0.9, 0.05, 0.05]], [[0.9, 0.9, 0.05]]]])
+    assert gate(maps, classes).argmax(1).flatten().tolist() == [0, 1, 0]  # where all would go, all stay
+    assert gate(maps, classes, [0.01, 0.95]).argmax(1).flatten().tolist() == [0, 0, 0]

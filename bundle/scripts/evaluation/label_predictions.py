@@ -14,7 +14,7 @@ from torch import nn
 from ..core.facts import DatasetFacts
 from ..core.image_writers import write_mask
 from ..inference.predict import paint_white
-from ..networks.gate import GatedSegmenter, gate
+from ..networks.gate import GatedSegmenter
 
 __all__ = ["LabelPredictions", "PatchNetwork"]
 
@@ -28,7 +28,7 @@ class PatchNetwork(nn.Module):
         gated: whether the segmenter's maps are gated.
         gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the probabilities of both over flips of the patch.
-        turned: average them over the patch and the patch turned by 180°.
+        turned: average the segmenter's over the patch and the patch turned by 180°.
         amp: run both in mixed precision.
     """
 
@@ -49,10 +49,8 @@ class PatchNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """For images ``(N, 3, H, W)`` in [0, 1]: probabilities ``maps`` ``(N, C, H, W)``, gated where asked for, and
         ``classes`` ``(N, C)``."""
-        maps, classes = self.both.probabilities(image)
-        if self.gated:
-            maps = gate(maps, classes, self.both.gate_threshold)
-        return {"maps": maps, "classes": classes}
+        looks = self.both.look(image)
+        return {**looks, "maps": self.both.join(looks) if self.gated else looks["maps"]}
 
 
 class LabelPredictions:

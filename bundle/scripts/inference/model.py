@@ -169,7 +169,7 @@ class TissueModel:
         """
         self._need_classifier()
         with torch.inference_mode():
-            probability = self.network.probabilities(self._batch(self._pixels(patch)))[1][0]
+            probability = self.network.look(self._batch(self._pixels(patch)))["classes"][0]
         return dict(zip(self.classes, probability.tolist(), strict=True))
 
     def class_activation_maps(self, patch: np.ndarray | str | Path) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,24 +11,25 @@ from torch import nn
 
 from ..core.facts import DatasetFacts
 from ..core.white import white_background
-from ..networks.gate import GatedSegmenter, gate
+from ..networks.gate import GatedSegmenter
 from ..pseudo_masks.masker import PseudoMasker
 
 __all__ = ["ComparisonNetwork", "label_map", "paint_white"]
 
 
 class ComparisonNetwork(nn.Module):
-    """All methods that a report compares, on one window: one forward pass of each network.
+    """All methods that a report compares, on the same windows as :class:`~scripts.networks.GatedSegmenter`.
 
     The classifier's own maps (stage 1) are votes: 1 for the class that a map gives a pixel, among the classes that the
-    classifier finds in the window (probability above one half; the likeliest one if there is none).
+    classifier finds in the window (probability above one half; the likeliest one if there is none). Windows of the smallest
+    size vote, about as large as the training patches.
 
     Args:
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
         masker: pseudo masker around the classifier.
         gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the segmenter's and the gate's probabilities over flips of the window.
-        turned: average them over the window and the window turned by 180°.
+        turned: average the segmenter's over the largest windows and these turned by 180°.
         amp: run the segmenter and the gate in mixed precision, as inference does; the maps stay in full precision.
     """
 
@@ -50,23 +51,25 @@ class ComparisonNetwork(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Maps of every method for images ``(N, 3, H, W)`` in [0, 1]: ``(N, M * C, H, W)``, method by method."""
-        masker = self._masker[0]
+        return self.join(self.look(image))
+
+    def look(self, image: torch.Tensor, smallest: bool = True, largest: bool = True) -> dict[str, torch.Tensor]:
+        """As that of :class:`~scripts.networks.GatedSegmenter`, and ``CAM <layer>`` of the smallest windows, ``(N, C, H, W)``."""
+        looks, masker = self.gated.look(image, smallest, largest), self._masker[0]
+        if not smallest:
+            return looks
         class_probability = torch.sigmoid(masker.classifier(image).float())
         present = class_probability > 0.5
         present[torch.arange(len(image)), class_probability.argmax(dim=1)] = True
-        outputs = [self.segment(image)]
         maps = masker.maps(image, present)
         for layer in masker.layers:
             winner = maps[layer].masked_fill(~present[:, :, None, None], float("-inf")).argmax(dim=1)
-            outputs.append(nn.functional.one_hot(winner, present.shape[1]).permute(0, 3, 1, 2).float())
-        return torch.cat(outputs, dim=1)
+            looks[f"CAM {layer}"] = nn.functional.one_hot(winner, present.shape[1]).permute(0, 3, 1, 2).float()
+        return looks
 
-    def segment(self, image: torch.Tensor) -> torch.Tensor:
-        """The segmenter's maps without and with gate, ``(N, 2 * C, H, W)``, as :class:`~scripts.networks.GatedSegmenter`
-        gives them."""
-        probability, class_probability = self.gated.probabilities(image)
-        gated = gate(probability, class_probability, self.gated.gate_threshold)
-        return torch.cat([probability, gated], dim=1)
+    def join(self, looks: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Maps of every method, ``(N, M * C, H, W)``, from a look or the means of many."""
+        return torch.cat([looks["maps"], self.gated.join(looks), *(looks[name] for name in self.methods[2:])], dim=1)
 
     def split(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
         """``(M * C, H, W)`` averaged maps of one image to ``{method: (H, W) label map}``."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,17 +15,30 @@ from torch.nn import functional
 __all__ = ["MultiWindowInferer"]
 
 
+def _spread(
+    look: Callable[..., Mapping[str, torch.Tensor] | torch.Tensor], image: torch.Tensor, *args: Any, **kwargs: Any
+) -> dict[str, torch.Tensor]:
+    """What is found in windows, as maps of them."""
+    found = look(image, *args, **kwargs)
+    if isinstance(found, torch.Tensor):
+        return {"maps": found}
+    size = image.shape[2:]
+    return {k: v if v.ndim > 2 else v[:, :, None, None].repeat(1, 1, *size) for k, v in found.items()}
+
+
 class MultiWindowInferer(Inferer):
     """Mean over window sizes of :class:`monai.inferers.SlidingWindowInferer`'s maps.
 
-    A network that has a method ``segment`` is called by it in all windows but those of the first scale; its maps are then
-    the first channels of the network's own, and only they are averaged.
+    A network that has the methods ``look`` and ``join`` is asked by the first what it finds in windows, told whether they are
+    of the smallest and of the largest size; what it does not give in windows of a size is averaged over those of the others.
+    Values of a whole window, ``(N, K)``, count for all its pixels. The second makes its maps of the means
+    (:class:`~scripts.networks.GatedSegmenter`).
 
     Args:
         roi_size: (height, width) in px of the patches of training.
         scales: sizes of the windows in multiples of ``roi_size``. A window is no larger than the image; scales that come to
             the same window count once.
-        sw_batch_size: windows of the first scale per forward pass; of larger ones fewer, in proportion to their area.
+        sw_batch_size: windows of the size of ``roi_size`` per forward pass; of larger ones fewer, in proportion to their area.
         kwargs: further settings of the sliding windows.
 
     Raises:
@@ -72,15 +88,17 @@ class MultiWindowInferer(Inferer):
             seen = functional.interpolate(inputs, size, mode="bicubic", antialias=True).clamp_(0, 1)
             maps = self(seen, network, *args, **kwargs)
             return functional.interpolate(maps, inputs.shape[2:], mode="bilinear", antialias=True)
-        first, *others = self.windows(inputs.shape[2:])
-        total = self._inferer(first)(inputs, network, *args, **kwargs)
-        part = getattr(network, "segment", network)
-        for window in others:
-            maps = self._inferer(window)(inputs, part, *args, **kwargs)
-            total[:, : maps.shape[1]] += maps
-        if others:
-            total[:, : maps.shape[1]] /= 1 + len(others)
-        return total
+        windows, look = self.windows(inputs.shape[2:]), getattr(network, "look", None)
+        smallest, largest = (pick(windows, key=math.prod) for pick in (min, max))
+        sums: dict[str, torch.Tensor] = {}
+        count: Counter[str] = Counter()
+        for window in windows:
+            asked = partial(look, smallest=window == smallest, largest=window == largest) if look else network
+            for name, maps in self._inferer(window)(inputs, partial(_spread, asked), *args, **kwargs).items():
+                sums[name] = maps if name not in sums else sums[name] + maps
+                count[name] += 1
+        means = {name: maps / count[name] for name, maps in sums.items()}
+        return network.join(means) if look else means["maps"]
 
     def _inferer(self, window: Sequence[int]) -> SlidingWindowInferer:
         share = self.roi_size[0] * self.roi_size[1] / (window[0] * window[1])

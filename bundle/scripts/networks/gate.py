@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,23 +21,29 @@ def gate(
 ) -> torch.Tensor:
     """Zero the probabilities of classes that the classifier gives at most ``gate_threshold``.
 
-    An image whose classes would all be gated is left as it is, so that no pixel is ever without a class.
+    Where all classes would be gated, all are left, so that no pixel is ever without a class.
 
     Args:
         probability: ``(N, C, H, W)`` class probabilities of the segmenter, in [0, 1].
-        class_probability: ``(N, C)`` image-level probabilities of the classifier, in [0, 1].
+        class_probability: probabilities of the classifier, in [0, 1]: ``(N, C)`` of images, or ``(N, C, H, W)`` of pixels,
+            those of the windows around them.
         gate_threshold: threshold, of all classes or of each; the paper's is 0.1.
 
     Returns:
         ``(N, C, H, W)``, not renormalised.
     """
-    keep = class_probability > class_probability.new_tensor(gate_threshold)
+    if class_probability.ndim == 2:
+        class_probability = class_probability[:, :, None, None]
+    keep = class_probability > class_probability.new_tensor(gate_threshold).reshape(-1, 1, 1)
     keep = keep | ~keep.any(dim=1, keepdim=True)
-    return probability * keep[:, :, None, None].to(probability.dtype)
+    return probability * keep.to(probability.dtype)
 
 
 class GatedSegmenter(nn.Module):
-    """Segmenter and classifier on the same window: class probabilities, gated.
+    """Segmenter and classifier on the same patch: class probabilities, gated.
+
+    Of an image that is seen in windows, each window is a :meth:`look`; :meth:`join` makes the gated maps of all of them. The
+    classifier is asked in the largest windows alone: the more it sees, the better it rules tissues out.
 
     Args:
         segmenter: maps ``(N, 3, H, W)`` to logits ``(N, C, H, W)``.
@@ -45,8 +52,9 @@ class GatedSegmenter(nn.Module):
         gate_threshold: threshold of the gate, of all classes or of each.
         flips: average the segmenter's and the classifier's probabilities over the identity, both flips and their
             product, which costs four passes instead of one.
-        turned: average the segmenter's over the identity and the image turned by 180°, at the cost of one more pass; the
-            classifier is asked once: flips are part of its training, and it sees about the same in either.
+        turned: average the segmenter's over the identity and the image turned by 180°, of windows of the largest alone, at
+            the cost of one more pass; the classifier is asked once: flips are part of its training, and it sees about the
+            same in either.
         published: gate logits instead of probabilities, as the paper's program does against its text: a gated class, at
             zero, can still win over negative logits. For comparison alone.
         amp: run both networks in mixed precision (bfloat16).
@@ -80,13 +88,26 @@ class GatedSegmenter(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Gated probabilities (``published``: logits) ``(N, C, H, W)`` for images ``(N, 3, H, W)`` float in [0, 1]."""
-        probability, class_probability = self.probabilities(image)
-        return probability if class_probability is None else gate(probability, class_probability, self.gate_threshold)
+        return self.join(self.look(image))
 
-    def probabilities(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What the gate works on: the segmenter's maps ``(N, C, H, W)``, averaged over flips or the half turn, and the
-        classifier's probabilities ``(N, C)``, averaged over flips, or ``None`` without one."""
-        axes = FLIPS if self.flips else FLIPS[:: 3 if self.turned else 4]
+    def join(self, looks: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Gated probabilities of a :meth:`look`, or of the means of many over an image, ``classes`` then ``(N, C, H, W)``."""
+        maps, classes = looks["maps"], looks.get("classes")
+        return maps if classes is None else gate(maps, classes, self.gate_threshold)
+
+    def look(self, image: torch.Tensor, smallest: bool = True, largest: bool = True) -> dict[str, torch.Tensor]:
+        """What the gate works on.
+
+        Args:
+            image: ``(N, 3, H, W)`` float in [0, 1].
+            smallest: whether windows are of the smallest size that an image is seen in, and
+            largest: of the largest, which the classifier is asked in.
+
+        Returns:
+            ``maps``: the segmenter's ``(N, C, H, W)``, averaged over flips or the half turn; ``classes``: the classifier's
+            probabilities ``(N, C)``, averaged over flips, where there is one and it is asked.
+        """
+        axes = FLIPS if self.flips else FLIPS[:: 3 if self.turned and largest else 4]
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
             with mixed_precision(image.device, self.amp):
@@ -96,11 +117,16 @@ class GatedSegmenter(nn.Module):
             logits = run(self.segmenter, x)
             return logits if self.published else torch.softmax(logits, dim=1)
 
-        probability = flipped_mean(maps, image, axes)
-        if self.classifier is None:
-            return probability, None
-        classifier, asked = self.classifier, axes if self.flips else axes[:1]
-        return probability, torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in asked]).mean(dim=0)
+        found = {"maps": flipped_mean(maps, image, axes)}
+        if largest and self.classifier is not None:
+            classifier, asked = self.classifier, axes if self.flips else axes[:1]
+            found["classes"] = torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in asked]).mean(dim=0)
+        return found
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """:func:`torch.compile` both networks, however they are called."""
+        for network in self.children():
+            network.compile(*args, **kwargs)
 
 
 def flipped_mean(
