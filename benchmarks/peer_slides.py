@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labels, tissue, facts = ours_and_tissue(slide, options.model_dir, folder)
     pixel, classes = facts["mpp"] ** 2 * 1e-6, len(facts["classes"])
     runs[OURS] |= polygons(folder / f"{slide.stem}.geojson", 0.5, tissue.sum() * pixel, (labels < classes).sum() * pixel)
-    runs[OURS]["megapixels_seen"] = round(runs[OURS]["looks"] * runs[OURS]["tissue_megapixels"], 2)
+    runs[OURS]["megapixels_seen"] = round(sum(runs[OURS]["looks"]) * runs[OURS]["tissue_megapixels"], 2)
     if subprocess.run([options.peer_python, "-c", "import tiatoolbox"], stderr=subprocess.DEVNULL).returncode:
         print(f"{options.peer_python} has no tiatoolbox, which is left out: {options.peer_python} -m pip install {PEER}")
     else:

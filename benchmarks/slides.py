@@ -132,42 +132,45 @@ def child(slide: str, model_dir: str, folder: str, scheme: str) -> None:
 
     segmenter = SlideSegmenter(model_dir, "cpu", SCHEMES[scheme], threads=1)
     network, spent = segmenter.model.network, [0.0]
-    plain = network.forward
+    plain = network.look
 
-    def timed(images: torch.Tensor) -> torch.Tensor:
+    def timed(*args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
         start = time.thread_time()
-        maps = plain(images)
+        found = plain(*args, **kwargs)
         spent[0] += time.thread_time() - start
-        return maps
+        return found
 
-    network.forward = timed
+    network.look = timed
     Path(folder).mkdir(parents=True, exist_ok=True)
     began = time.process_time()
     result = segmenter(SlideTask(path=Path(slide), name=Path(slide).stem), Path(folder), lambda mm2: None)
     total = time.process_time() - began
     tissue = result["tissue_mm2"] / (result["map_mpp"][0] * result["map_mpp"][1] * 1e-6)  # px of the map
-    windows, seen = looks(segmenter, Path(slide))
+    sizes = looks(segmenter, Path(slide))
     print(json.dumps({
         "tissue_megapixels": round(tissue / 1e6, 2), "cpu_seconds": round(total, 1), "network_seconds": round(spent[0], 1),
-        "outside": round(1 - spent[0] / total, 4), "looks": round(seen / tissue, 3),
-        "windows_per_tissue": round(windows / tissue, 3),
+        "outside": round(1 - spent[0] / total, 4), "looks": [round(seen / tissue, 3) for _, seen in sizes],
+        "windows_per_tissue": [round(windows / tissue, 3) for windows, _ in sizes],
         "seconds_per_megapixel": round(total / tissue * 1e6, 3), "areas": result["areas"],
     }))  # fmt: skip
 
 
-def looks(segmenter: Any, path: Path) -> tuple[float, float]:
-    """Pixels of all windows, and tissue pixels in them, each as often as a window has it."""
+def looks(segmenter: Any, path: Path) -> list[tuple[float, float]]:
+    """Pixels of all windows of each size, and tissue pixels in them, each as often as a window has it."""
     from scripts.slides.slide_reading import open_slide
     from scripts.slides.tissue_choice import choose_tissue
 
     with open_slide(path) as slide:
-        mask, grid = choose_tissue(slide, segmenter.map_mpp), segmenter._grid(slide)
-    area, windows, tissue = grid.window[0] * grid.window[1], 0, 0.0
-    for row in range(grid.rows):
-        for left in grid.lefts(row, mask.rows, segmenter.least_tissue):
-            windows += area
-            tissue += area * mask.share(grid.top(row), left, *grid.window)
-    return windows, tissue
+        mask, grids = choose_tissue(slide, segmenter.map_mpp), segmenter.grids(slide)
+    found = []
+    for grid in grids:
+        area, windows, tissue = grid.window[0] * grid.window[1], 0, 0.0
+        for row in range(grid.rows):
+            for left in grid.lefts(row, mask.rows, segmenter.least_tissue):
+                windows += area
+                tissue += area * mask.share(grid.top(row), left, *grid.window)
+        found.append((windows, tissue))
+    return found
 
 
 def kills(slide: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -214,7 +217,8 @@ def layout(runs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]
     return header, [
         [
             f"{r['size']} px", r["scheme"], f"{r['tissue_megapixels']:.1f}", f"{r['seconds_per_megapixel']:.2f}",
-            f"{100 * r['outside']:.1f} %", f"{r['looks']:.2f}", f"{r['peak_gb']:.2f}", f"{r['wall_seconds'] / 60:.1f}",
+            f"{100 * r['outside']:.1f} %", " + ".join(f"{looks:.2f}" for looks in r["looks"]), f"{r['peak_gb']:.2f}",
+            f"{r['wall_seconds'] / 60:.1f}",
         ]
         for r in runs
     ]  # fmt: skip

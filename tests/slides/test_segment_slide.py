@@ -146,13 +146,13 @@ def test_a_blank_slide_is_background(models, tmp_path):
 
 def test_the_estimate_counts_windows(models, slide):
     segment = segmenter(models)
-    segment.seconds_per_window = 6.0
+    segment.seconds_per_window = [6.0]
     assert segment.estimate(SlideTask(slide, "s")) == pytest.approx(run_windows(segment, slide) / 10)
 
 
 def run_windows(segment: SlideSegmenter, slide: Path) -> int:
     with open_slide(slide) as opened:
-        mask, grid = choose_tissue(opened, 1.0), segment._grid(opened)
+        mask, (grid,) = choose_tissue(opened, 1.0), segment.grids(opened)
         return sum(len(grid.lefts(row, mask.rows, segment.least_tissue)) for row in range(grid.rows))
 
 
@@ -165,18 +165,16 @@ def run_windows(segment: SlideSegmenter, slide: Path) -> int:
         ({}, 0.9995),
         ({"gated": False, "overlap": 0.5}, 0.9995),
         ({"window_scales": [2.0]}, 0.9995),
-        ({"quality": "best"}, 0.95),
+        ({"quality": "fast"}, 0.9995),
+        ({"quality": "best"}, 0.9995),
     ],
 )
 def test_the_map_is_that_of_an_image(models, slide, tmp_path, settings, share):
-    """Several sizes of windows are averaged in tiles, whose windows stand elsewhere than those of one look at the whole."""
     _, labels = run(segmenter(models, settings=settings, tissue="none"), slide, tmp_path)
     with open_slide(slide) as opened:
         pixels = opened.read(0, 0, *MAP, 1.0)
     expected = load_model(models, "cpu", **settings).segment(pixels).label_map
-    rim = slice(32, -32)
-    same = (labels == expected)[rim, rim] if share < 0.999 else labels == expected
-    assert same.mean() >= share
+    assert (labels == expected).mean() >= share
 
 
 @pytest.mark.parametrize(("mpp", "factor"), [(0.25, 4), (1.0, 1)])

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts.core.white import white_background
+from scripts.inference.windows import MultiWindowInferer, WindowLook
+from scripts.networks.gate import gate
 from scripts.slides.stream import Stream
 from scripts.slides.window_grid import WindowGrid
 
@@ -57,10 +59,21 @@ def whole(slide: Slide, mask: np.ndarray, white: bool) -> np.ndarray:
     return labels
 
 
-def stream(slide: Slide, mask: np.ndarray, window=(32, 48), overlap=0.25, white=False, **settings) -> Stream:
+def stream(
+    slide: Slide,
+    mask: np.ndarray,
+    window=(32, 48),
+    overlap=0.25,
+    white=False,
+    ask=brightest_channel,
+    scales=(1,),
+    **settings,
+) -> Stream:
+    windows = [tuple(round(scale * side) for side in window) for scale in scales]
     return Stream(
-        WindowGrid(mask.shape, window, overlap), slide.read, lambda top, height: mask[top : top + height],
-        brightest_channel, 3, BACKGROUND, white, **settings,
+        [WindowGrid(mask.shape, window, overlap) for window in windows], [WindowLook(window, 3, ask) for window in windows],
+        lambda means: means["maps"], slide.read, lambda top, height: mask[top : top + height], 3, BACKGROUND, white,
+        **settings,
     )  # fmt: skip
 
 
@@ -78,26 +91,33 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("scales", [(1,), (1, 0.5), (1, 0.75, 0.3)])
 @pytest.mark.parametrize(("size", "window", "overlap", "kind", "white"), CASES)
-def test_bands_are_the_map_of_one_pass(size, window, overlap, kind, white):
+def test_bands_are_the_map_of_one_pass(size, window, overlap, kind, white, scales):
     slide, mask = Slide(size), mask_of(size, kind)
-    found = list(stream(slide, mask, window, overlap, white).bands())
+    found = list(stream(slide, mask, window, overlap, white, scales=scales).bands())
+    assert slide.reads.max() == 1
     np.testing.assert_array_equal(joined(found), whole(slide, mask, white))
     assert [band.top for band in found] == np.cumsum([0, *(len(b.labels) for b in found)])[:-1].tolist()
     assert sum(band.tissue for band in found) == mask.sum()
 
 
 @settings(max_examples=25, deadline=None)
-@given(done=st.integers(0, 210), seed=st.integers(0, 5), overlap=st.sampled_from([0.0, 0.25, 0.5, 0.6]), white=st.booleans())
-def test_from_any_row_on_it_is_the_same_to_the_bit(done, seed, overlap, white):
+@given(
+    done=st.integers(0, 210),
+    seed=st.integers(0, 5),
+    overlap=st.sampled_from([0.0, 0.25, 0.5, 0.6]),
+    white=st.booleans(),
+    scales=st.sampled_from([(1,), (1, 0.5), (1, 0.7, 0.2)]),
+)
+def test_from_any_row_on_it_is_the_same_to_the_bit(done, seed, overlap, white, scales):
     size = (211, 170)
     slide, mask = Slide(size, seed), mask_of(size, "some", seed)
     torch.manual_seed(seed)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 3, 1))
 
     def once():
-        found = stream(slide, mask, (32, 32), overlap, white)
-        return Stream(**{**found.__dict__, "predict": lambda x: torch.softmax(network(x), dim=1), "batch_size": 3})
+        return stream(slide, mask, (32, 32), overlap, white, lambda x: torch.softmax(network(x), dim=1), scales)
 
     unbroken = joined(once().bands())
     rest = [band.labels for band in once().bands(done)]
@@ -113,6 +133,34 @@ def test_each_pixel_is_read_once_and_glass_never():
     assert slide.reads[:, :500].max() == 0
     assert slide.reads[500:].max() == 0
     assert slide.reads[mask].min() == 1
+
+
+class Shade:
+    """Says of a window how dark it is, of the large ones as values of the whole window."""
+
+    def look(self, x: torch.Tensor, smallest: bool, largest: bool) -> dict[str, torch.Tensor]:
+        found = {"maps": brightest_channel(x) * (0.7 if largest else 0.9) + x.mean(dim=(1, 2, 3))[:, None, None, None]}
+        return {**found, "classes": x.mean(dim=(2, 3))} if largest else found
+
+    def join(self, means) -> torch.Tensor:
+        return gate(means["maps"], means["classes"], 0.55)
+
+
+def test_what_large_windows_say_gates_every_pixel_as_in_one_image():
+    """The inference of images, on a map that windows fit into without a remainder."""
+    slide, network = Slide((8 * 24 + 8, 8 * 30 + 8)), Shade()  # large windows of 32 px every 24, small ones of 16 every 12
+    slide.pixels[:, 120:] //= 2
+    mask = np.ones(slide.pixels.shape[:2], bool)
+    inferer = MultiWindowInferer((16, 16), [1.0, 2.0], 4, overlap=0.25, mode="gaussian", sigma_scale=0.125)
+    looks = inferer.looks(network)[::-1]
+    found = Stream(
+        [WindowGrid(mask.shape, look.window, 0.25) for look in looks], looks, network.join, slide.read,
+        lambda top, height: mask[top : top + height], 3, BACKGROUND, probabilities=True,
+    )  # fmt: skip
+    bands = list(found.bands())
+    expected = inferer(torch.from_numpy(slide.pixels).permute(2, 0, 1)[None].float() / 255, network)[0].numpy()
+    np.testing.assert_allclose(np.concatenate([band.probabilities for band in bands], axis=1), expected, atol=1e-5)
+    assert 0.05 < (expected == 0).any(axis=0).mean() < 0.9  # some are gated
 
 
 def test_looks_per_tissue_pixel():

@@ -54,7 +54,7 @@ class ComparisonNetwork(nn.Module):
         return self.join(self.look(image))
 
     def look(self, image: torch.Tensor, smallest: bool = True, largest: bool = True) -> dict[str, torch.Tensor]:
-        """As that of :class:`~scripts.networks.GatedSegmenter`, and ``CAM <layer>`` of the smallest windows, ``(N, C, H, W)``."""
+        """As that of :class:`~scripts.networks.GatedSegmenter`; of the smallest windows ``CAM <layer>``, too."""
         looks, masker = self.gated.look(image, smallest, largest), self._masker[0]
         if not smallest:
             return looks

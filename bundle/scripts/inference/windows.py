@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,33 +13,49 @@ import torch
 from monai.inferers import Inferer, SlidingWindowInferer
 from torch.nn import functional
 
-__all__ = ["MultiWindowInferer"]
+__all__ = ["MultiWindowInferer", "WindowLook"]
 
 
-def _spread(
-    look: Callable[..., Mapping[str, torch.Tensor] | torch.Tensor], image: torch.Tensor, *args: Any, **kwargs: Any
-) -> dict[str, torch.Tensor]:
-    """What is found in windows, as maps of them."""
-    found = look(image, *args, **kwargs)
-    if isinstance(found, torch.Tensor):
-        return {"maps": found}
-    size = image.shape[2:]
-    return {k: v if v.ndim > 2 else v[:, :, None, None].repeat(1, 1, *size) for k, v in found.items()}
+@dataclass(frozen=True)
+class WindowLook:
+    """How windows of one size are looked at.
+
+    Args:
+        window: (height, width) in px.
+        batch_size: windows per forward pass.
+        ask: what is found in windows ``(N, 3, height, width)`` in [0, 1]: maps ``(N, K, height, width)`` and values
+            ``(N, K)`` by their names, or maps alone.
+    """
+
+    window: tuple[int, int]
+    batch_size: int
+    ask: Callable[..., Mapping[str, torch.Tensor] | torch.Tensor]
+
+    def __call__(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        """What is found, by its name; of a network that gives maps alone, ``maps``."""
+        found = self.ask(windows, *args, **kwargs)
+        return {"maps": found} if isinstance(found, torch.Tensor) else dict(found)
+
+    def spread(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        """The same, with values as maps of the whole window."""
+        size = windows.shape[2:]
+        found = self(windows, *args, **kwargs)
+        return {k: v if v.ndim > 2 else v[:, :, None, None].repeat(1, 1, *size) for k, v in found.items()}
 
 
 class MultiWindowInferer(Inferer):
     """Mean over window sizes of :class:`monai.inferers.SlidingWindowInferer`'s maps.
 
-    A network that has the methods ``look`` and ``join`` is asked by the first what it finds in windows, told whether they are
-    of the smallest and of the largest size; what it does not give in windows of a size is averaged over those of the others.
-    Values of a whole window, ``(N, K)``, count for all its pixels. The second makes its maps of the means
-    (:class:`~scripts.networks.GatedSegmenter`).
+    A network that has the methods ``look`` and ``join``, as :class:`~scripts.networks.GatedSegmenter` has, is asked by the
+    first what it finds in windows, and told whether they are of the smallest and of the largest size; what it gives in some
+    sizes alone is averaged over these. Values of a whole window, ``(N, K)``, count for all its pixels. The second makes its
+    maps of the means.
 
     Args:
         roi_size: (height, width) in px of the patches of training.
         scales: sizes of the windows in multiples of ``roi_size``. A window is no larger than the image; scales that come to
             the same window count once.
-        sw_batch_size: windows of the size of ``roi_size`` per forward pass; of larger ones fewer, in proportion to their area.
+        sw_batch_size: windows of ``roi_size`` per forward pass; of larger ones fewer, in proportion to their area.
         kwargs: further settings of the sliding windows.
 
     Raises:
@@ -56,15 +73,15 @@ class MultiWindowInferer(Inferer):
         self.sw_batch_size = sw_batch_size
         self.kwargs = kwargs
 
-    def windows(self, size: Sequence[int]) -> list[tuple[int, ...]]:
+    def windows(self, size: Sequence[float]) -> list[tuple[int, int]]:
         """Window sizes for an image of a size (height, width) in px."""
-        found: list[tuple[int, ...]] = []
+        found: list[tuple[int, int]] = []
         for scale in self.scales:
-            window = tuple(
+            height, width = (
                 max(1, min(round(scale * side), max(side, limit))) for side, limit in zip(self.roi_size, size, strict=True)
             )
-            if window not in found:
-                found.append(window)
+            if (height, width) not in found:
+                found.append((height, width))
         return found
 
     def __call__(
@@ -88,18 +105,24 @@ class MultiWindowInferer(Inferer):
             seen = functional.interpolate(inputs, size, mode="bicubic", antialias=True).clamp_(0, 1)
             maps = self(seen, network, *args, **kwargs)
             return functional.interpolate(maps, inputs.shape[2:], mode="bilinear", antialias=True)
-        windows, look = self.windows(inputs.shape[2:]), getattr(network, "look", None)
-        smallest, largest = (pick(windows, key=math.prod) for pick in (min, max))
         sums: dict[str, torch.Tensor] = {}
         count: Counter[str] = Counter()
-        for window in windows:
-            asked = partial(look, smallest=window == smallest, largest=window == largest) if look else network
-            for name, maps in self._inferer(window)(inputs, partial(_spread, asked), *args, **kwargs).items():
+        for look in self.looks(network, inputs.shape[2:]):
+            inferer = SlidingWindowInferer(look.window, look.batch_size, **self.kwargs)
+            for name, maps in inferer(inputs, look.spread, *args, **kwargs).items():
                 sums[name] = maps if name not in sums else sums[name] + maps
                 count[name] += 1
         means = {name: maps / count[name] for name, maps in sums.items()}
-        return network.join(means) if look else means["maps"]
+        return network.join(means) if hasattr(network, "join") else means["maps"]
 
-    def _inferer(self, window: Sequence[int]) -> SlidingWindowInferer:
-        share = self.roi_size[0] * self.roi_size[1] / (window[0] * window[1])
-        return SlidingWindowInferer(window, max(1, round(self.sw_batch_size * min(1.0, share))), **self.kwargs)
+    def looks(self, network: Callable[..., Any], size: Sequence[float] = (math.inf, math.inf)) -> list[WindowLook]:
+        """How windows of each size are looked at, in an image of a size (height, width) in px."""
+        windows, share = self.windows(size), self.roi_size[0] * self.roi_size[1]
+        smallest, largest = (pick(windows, key=math.prod) for pick in (min, max))
+        found = []
+        for window in windows:
+            kind = {"smallest": window == smallest, "largest": window == largest}
+            ask = partial(network.look, **kind) if hasattr(network, "look") else network
+            batch_size = max(1, round(self.sw_batch_size * min(1.0, share / math.prod(window))))
+            found.append(WindowLook(window, batch_size, ask))
+        return found

@@ -91,7 +91,7 @@ class GatedSegmenter(nn.Module):
         return self.join(self.look(image))
 
     def join(self, looks: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Gated probabilities of a :meth:`look`, or of the means of many over an image, ``classes`` then ``(N, C, H, W)``."""
+        """Gated probabilities of a :meth:`look`, or of the means of many, of which ``classes`` is ``(N, C, H, W)``."""
         maps, classes = looks["maps"], looks.get("classes")
         return maps if classes is None else gate(maps, classes, self.gate_threshold)
 

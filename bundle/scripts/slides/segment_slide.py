@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import torch
 from ..core.paths import shown
 from ..core.threads import set_threads
 from ..inference.model import TissueModel, load_model
+from ..inference.windows import WindowLook
 from .cohort_inputs import SlideTask
 from .damaged_parts import DamagedParts
 from .extras import extra
@@ -33,9 +35,6 @@ from .window_grid import WindowGrid
 __all__ = ["SlideSegmenter"]
 
 logger = logging.getLogger(__name__)
-
-# several sizes of windows are averaged within tiles of so many times the largest, a quarter of it shared with the next
-_TILE, _TILE_OVERLAP = 4, 1 / 16
 
 
 @dataclass
@@ -162,35 +161,34 @@ class SlideSegmenter:
             ValueError: not a slide, or nothing says its µm/px.
         """
         with open_slide(task.path, task.mpp) as slide:
-            mask, grid = choose_tissue(slide, self.map_mpp, self.tissue), self._grid(slide)
-            windows = sum(len(grid.lefts(row, mask.rows, self.least_tissue)) for row in range(grid.rows))
-        return windows * self.seconds_per_window / 60
+            mask, grids = choose_tissue(slide, self.map_mpp, self.tissue), self.grids(slide)
+            windows = [sum(len(g.lefts(row, mask.rows, self.least_tissue)) for row in range(g.rows)) for g in grids]
+        return sum(number * seconds for number, seconds in zip(windows, self.seconds_per_window, strict=True)) / 60
 
     @cached_property
-    def seconds_per_window(self) -> float:
-        """Measured on noise: that of one window in a batch."""
-        window, predict, batch = self._scheme()
-        noise = torch.rand(batch, 3, *window, device=self.model.device).contiguous(memory_format=torch.channels_last)
+    def seconds_per_window(self) -> list[float]:
+        """Measured on noise: that of one window in a batch, of each size."""
+        return [self._seconds(look) for look in self.looks]
+
+    def _seconds(self, look: WindowLook) -> float:
+        shape = (look.batch_size, 3, *look.window)
+        noise = torch.rand(shape, device=self.model.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            predict(noise)
+            look(noise)
             began = time.perf_counter()
-            float(predict(noise).sum())  # waits for the device
-        return (time.perf_counter() - began) / batch
+            float(look(noise)["maps"].sum())  # waits for the device
+        return (time.perf_counter() - began) / look.batch_size
 
-    def _scheme(self) -> tuple[tuple[int, int], Callable[[torch.Tensor], torch.Tensor], int]:
-        """Window, what predicts it, and how many make a batch. Several sizes of windows are averaged within tiles."""
-        model = self.model
-        inferer, batch = model.inferer, model.inferer.sw_batch_size
-        sizes = [tuple(round(scale * side) for side in model.patch_size) for scale in inferer.scales]
-        largest = tuple(max(size[axis] for size in sizes) for axis in (0, 1))
-        if len(set(sizes)) > 1:
-            return tuple(_TILE * side for side in largest), lambda images: inferer(images, model.network), 1
-        return largest, model.network, max(1, round(batch * min(1.0, _area(model.patch_size) / _area(largest))))
+    @property
+    def looks(self) -> list[WindowLook]:
+        """How windows of each size are looked at, the largest first."""
+        looks = self.model.inferer.looks(self.model.network)
+        return sorted(looks, key=lambda look: math.prod(look.window), reverse=True)
 
-    def _grid(self, slide: Slide) -> WindowGrid:
-        inferer = self.model.inferer
-        overlap = inferer.kwargs["overlap"] if len(set(inferer.scales)) == 1 else _TILE_OVERLAP
-        return WindowGrid(slide.grid(self.map_mpp), self._scheme()[0], overlap)
+    def grids(self, slide: Slide) -> list[WindowGrid]:
+        """Where windows of each size stand, the largest first."""
+        size, overlap = slide.grid(self.map_mpp), self.model.inferer.kwargs["overlap"]
+        return [WindowGrid(size, look.window, overlap) for look in self.looks]
 
     def _segment(
         self,
@@ -201,8 +199,7 @@ class SlideSegmenter:
         probabilities: Path | None,
         check: Callable[[], None],
     ) -> int:
-        model, (_, predict, batch) = self.model, self._scheme()
-        damaged, store = DamagedParts(), None
+        model, damaged, store = self.model, DamagedParts(), None
         if probabilities is not None and not ProbabilityStore.is_whole(probabilities, rows.done, rows.size[0]):
             store = ProbabilityStore(probabilities, rows.size, model.facts, self.map_mpp, model.temperature)
 
@@ -210,8 +207,8 @@ class SlideSegmenter:
             return slide.read(*box, self.map_mpp, damaged.boxes if self.damaged == "paint" else None)
 
         stream = Stream(
-            self._grid(slide), read, mask.rows, predict, model.facts.num_classes, model.facts.white_value,
-            model.facts.white_background, batch, model.device, self.least_tissue, store is not None,
+            self.grids(slide), self.looks, model.network.join, read, mask.rows, model.facts.num_classes,
+            model.facts.white_value, model.facts.white_background, model.device, self.least_tissue, store is not None,
         )  # fmt: skip
         pixel, done, windows = self.map_mpp[0] * self.map_mpp[1] * 1e-6, 0, 0
         for top in range(0, rows.done, grid_rows := 4096):  # of a killed run
@@ -247,7 +244,3 @@ class SlideSegmenter:
             if other != path:
                 other.unlink()
         return path
-
-
-def _area(size: Sequence[int]) -> int:
-    return size[0] * size[1]
