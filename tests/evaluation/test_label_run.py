@@ -120,13 +120,16 @@ def test_the_run_ends_with_the_report_and_not_with_an_evaluation(run):
     assert not (run / "run/evaluate").exists()
 
 
-def test_curves_of_both_trainings_and_the_epoch_that_was_kept_and_why(page, report):
+def test_curves_of_both_trainings_and_the_epoch_that_was_kept_and_why(run, page, report):
     section = page.sections["Training curves"]
     for network in ("classifier", "segmenter"):
         assert sum(name.startswith(f"{network}: ") for name in section["named"]) == 2
     epoch = report["trainings"]["train"]["epoch"]
     assert "classifier: epoch 2 of 2 is kept, the last one (keep: null)" in section["text"]
     assert f"segmenter: epoch {epoch} of 2 is kept, that of the highest agreement, by class (keep: miou)" in section["text"]
+    history, weights = run / "run/train/history.json", run / "run/models/model.json"
+    assert "miou" not in (history.read_text() + json.dumps(json.loads(weights.read_text())["scores"])).lower()
+    assert {"val_agreement_by_class", "val_agreement_by_size"} <= set(json.loads(history.read_text())[0])
 
 
 def test_the_classifier_on_held_out_patches(page, report):

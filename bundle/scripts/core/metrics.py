@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,12 +105,20 @@ class TissueScores(Metric):
     Args:
         num_classes: number of tissue classes.
         score: the figure that the metric is: ``"miou"``, ``"fwiou"``, ``"pixel_accuracy"``, ...
+        names: of the scores among the engine's metrics, others of which are left out; all under their own by default.
         output_transform: engine output to (label maps predicted, true), each a list of ``(H, W)`` integer tensors.
     """
 
-    def __init__(self, num_classes: int, score: str = "miou", output_transform: Callable = lambda output: output) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        score: str = "miou",
+        names: Mapping[str, str] | None = None,
+        output_transform: Callable = lambda output: output,
+    ) -> None:
         self.num_classes = num_classes
         self.score = score
+        self.names = names
         super().__init__(output_transform=output_transform)
 
     @reinit__is_reduced
@@ -136,7 +144,10 @@ class TissueScores(Metric):
 
     def completed(self, engine: Engine, name: str) -> None:
         super().completed(engine, name)
-        engine.state.metrics.update({k: v for k, v in self.scores.items() if isinstance(v, float)})
+        found = {k: v for k, v in self.scores.items() if isinstance(v, float)}
+        if self.names is not None:
+            found = {name: found[score] for score, name in self.names.items() if score in found}
+        engine.state.metrics.update(found)
 
 
 def classification_scores(

@@ -101,7 +101,7 @@ def validation_patches(dataset_dir: str | Path) -> list[dict[str, Any]]:
 
 def segmenter_data(
     dataset_dir: str | Path, pseudo_mask_dir: str | Path, layers: Sequence[str], holdout: float = 0.1, seed: int = 0
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, Any]:
     """Patches with their pseudo masks, and images to validate on.
 
     Those of the validation section with a true mask validate against it. Where none has one, its labelled patches validate
@@ -116,8 +116,8 @@ def segmenter_data(
         seed: seed of that split.
 
     Returns:
-        ``{"training": entries, "validation": entries}``; ``label`` is a list of L pseudo masks in training, one mask in
-        validation; ``present`` in training is the image-level label.
+        ``{"training": entries, "validation": entries, "true_masks": whether these validate}``; ``label`` is a list of L pseudo
+        masks in training, one mask in validation; ``present`` in training is the image-level label.
 
     Raises:
         FileNotFoundError: a pseudo mask is missing.
@@ -139,10 +139,11 @@ def segmenter_data(
     return {
         "training": [_patch(e, paths[e["name"]]) for e in training],
         "validation": [{"image": e["image"], "label": t, "name": e["name"]} for e, t in zip(validation, truth, strict=True)],
+        "true_masks": any(e.get("mask") for e in section),
     }
 
 
-def supervised_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
+def supervised_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0) -> dict[str, Any]:
     """Patches with their true masks, for the upper bound of full supervision; otherwise as :func:`segmenter_data`, but that
     groups are held out of training wherever the validation section has no true mask.
 
@@ -161,6 +162,7 @@ def supervised_data(dataset_dir: str | Path, holdout: float = 0.1, seed: int = 0
     return {
         "training": [_patch(e, [e["mask"]]) for e in training],
         "validation": [{"image": e["image"], "label": e["mask"], "name": e["name"]} for e in validation],
+        "true_masks": True,
     }
 
 

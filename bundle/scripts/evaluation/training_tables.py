@@ -28,10 +28,10 @@ def training_curves(
         if not history and epoch is None:
             continue
         loss = [(row["epoch"], row["train_loss"]) for row in history if row.get("train_loss") is not None]
-        scores = {
-            names[not truth]: [(row["epoch"], row[f"val_{key}"]) for row in history if row.get(f"val_{key}") is not None]
-            for key, names in SCORES.items()
-        }
+        scores: dict[str, list[tuple[float, float]]] = {names[not truth]: [] for names in SCORES.values()}
+        for key, names in SCORES.items():
+            found = [(row["epoch"], row[f"val_{key}"]) for row in history if row.get(f"val_{key}") is not None]
+            scores[names[not truth]] += found
         charts = line_chart(f"{network}: training loss", {"loss": loss}) + line_chart(f"{network}: validation", scores)
         why = kept_epoch(network, epoch, len(history), trainings.get(stage, {}).get("keep"), truth)
         blocks.append(f'<p class=hint>{escape(why)}.</p><div class="charts">{charts}</div>')

@@ -20,14 +20,16 @@ TRAININGS = {"train_classifier": "classifier", "train": "segmenter"}
 # settings that decide what is held out and kept
 _SETTINGS = ("holdout", "seed", "keep")
 
-#: Names of validation scores. Those of the segmenter are scores only where true masks stand behind them; where pseudo masks
-#: do, they say how far the segmenter agrees with these.
+#: Names of validation scores, with true masks behind those of the segmenter and without. Up to version 0.8 a segmenter's had
+#: the same names in either case.
 SCORES = {
     "mean_ap": ("mean AP", "mean AP"),
     "macro_f1": ("macro F1", "macro F1"),
     "exact_match": ("exact match", "exact match"),
     "miou": ("mIoU", "agreement, by class"),
     "fwiou": ("FwIoU", "agreement, by size"),
+    "agreement_by_class": ("agreement, by class",) * 2,
+    "agreement_by_size": ("agreement, by size",) * 2,
 }
 
 

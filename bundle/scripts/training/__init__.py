@@ -9,6 +9,7 @@ from .self_training import SelfTraining
 from .session import TrainingSession, check_batches
 from .supervision import MultiLayerPseudoSupervisionLoss
 from .temperature import Temperature
+from .validation_scores import validation_metric, validation_score
 
 __all__ = [
     "ClassificationScore",
@@ -26,4 +27,6 @@ __all__ = [
     "keep_entries",
     "label_maps",
     "parameter_groups",
+    "validation_metric",
+    "validation_score",
 ]
