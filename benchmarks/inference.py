@@ -26,14 +26,14 @@ from scripts.core.metrics import ConfusionMatrix
 from scripts.data.datalist import read_datalist
 from scripts.inference import TissueModel, load_model
 
-TWO = {"flips": False, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.25, "gate_threshold": 0.1}
-#: Settings of inference by the name of the scheme.
+#: Settings of inference by the name of the scheme; the record has those of version 0.8 too.
 SCHEMES: dict[str, dict[str, Any]] = {
     "best": {"quality": "best"},
     "fast": {"quality": "fast"},
-    "fast, no gate": {"quality": "fast", "gated": False},
+    "fast, overlap 0.375": {"quality": "fast", "overlap": 0.375},
+    "fast, large windows alone": {"quality": "fast", "window_scales": [2.0]},
     "fast, not turned": {"quality": "fast", "turned": False},
-    "two sizes, overlap 0.25, no flips": TWO,
+    "fast, no gate": {"quality": "fast", "gated": False},
 }
 
 

@@ -229,7 +229,7 @@ def test_defaults_of_the_stages_fit_each_other():
 # what the two trainings have alike but for these: budgets, what is read, which network learns what, and how it is judged
 OWN = {
     "imports", "run", "max_epochs", "batch_size", "patience", "keep", "data", "stage#name", "stage#weights", "network_def", "description",
-    "loss", "extractor#last_stage", "session#path", "session#score",
+    "loss", "extractor#last_stage", "session#path", "session#score", "session#keep",
     "train#preprocessing_transforms", "train#handlers", "train#trainer#loss_function", "train#trainer#prepare_batch",
     "validate#preprocessing", "validate#dataloader#batch_size", "validate#inferer", "validate#key_metric",
     "validate#evaluator#network",

@@ -53,6 +53,9 @@ class Asked:
             found["votes"] = torch.full((len(x), 1, *x.shape[2:]), 7.0)
         return found
 
+    def passes(self, largest):
+        return 3 if largest else 1
+
     def join(self, looks):
         return torch.cat([looks[name] for name in ("maps", "classes", "votes")], dim=1)
 
@@ -63,7 +66,7 @@ def test_what_is_asked_in_windows_of_a_size_is_averaged_over_them_alone(scales):
     found = MultiWindowInferer((8, 8), scales, sw_batch_size=8, overlap=0.0)(image, network)
     small, large = [((8, 3, 8, 8), True, False)] * 2, [((2, 3, 16, 16), False, True)] * 2
     assert network.calls == (small + large if scales[0] == 1 else large + small)
-    assert found[0, :, 5, 20].tolist() == pytest.approx([2.0, float(image[:, :, :16, 16:].mean()), 1.0, 7.0])
+    assert found[0, :, 5, 20].tolist() == pytest.approx([(3 * 3.0 + 1.0) / 4, float(image[:, :, :16, 16:].mean()), 1.0, 7.0])
 
 
 def test_windows_of_one_size_are_the_smallest_and_the_largest():

@@ -85,7 +85,7 @@ def test_turned_averages_over_the_image_and_its_half_turn():
         torch.testing.assert_close(looks["maps"], expected)
         torch.testing.assert_close(looks["classes"], classifier(image).sigmoid())  # asked once
         small = network.look(image, largest=False)  # as it is, and the classifier not at all
-    assert set(small) == {"maps"}
+    assert set(small) == {"maps"} and (network.passes(), network.passes(largest=False)) == (2, 1)
     torch.testing.assert_close(small["maps"], segmenter(image).softmax(1))
 
 

@@ -116,8 +116,8 @@ def segmenter_data(
         seed: seed of that split.
 
     Returns:
-        ``{"training": entries, "validation": entries, "true_masks": whether these validate}``; ``label`` is a list of L pseudo
-        masks in training, one mask in validation; ``present`` in training is the image-level label.
+        ``{"training": entries, "validation": entries, "true_masks": whether these have true masks}``; ``label`` is a list of L
+        pseudo masks in training, one mask in validation; ``present`` in training is the image-level label.
 
     Raises:
         FileNotFoundError: a pseudo mask is missing.

@@ -67,6 +67,10 @@ class ComparisonNetwork(nn.Module):
             looks[f"CAM {layer}"] = nn.functional.one_hot(winner, present.shape[1]).permute(0, 3, 1, 2).float()
         return looks
 
+    def passes(self, largest: bool = True) -> int:
+        """As that of :class:`~scripts.networks.GatedSegmenter`."""
+        return self.gated.passes(largest)
+
     def join(self, looks: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Maps of every method, ``(N, M * C, H, W)``, from a look or the means of many."""
         return torch.cat([looks["maps"], self.gated.join(looks), *(looks[name] for name in self.methods[2:])], dim=1)

@@ -10,10 +10,11 @@ from ..weights.description import Description
 
 __all__ = ["BEST", "FAST", "gate_thresholds", "inference_scheme"]
 
-#: Windows of twice the side of the training patches: the segmenter looks at each as it is and turned, the classifier once.
-FAST: Mapping[str, Any] = {"flips": False, "turned": True, "window_scales": [2.0], "overlap": 0.25}
+#: Windows of the size of the training patches and of twice their side; the segmenter looks at these turned, too, and the
+#: classifier once: 7 looks at a pixel.
+FAST: Mapping[str, Any] = {"flips": False, "turned": True, "window_scales": [1.0, 2.0], "overlap": 0.25}
 
-#: Two sizes of windows that overlap by half, and four flips of each: 32 looks at a pixel.
+#: The same windows, which overlap by half, and four flips of each: 48 looks at a pixel.
 BEST: Mapping[str, Any] = {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5}
 
 # of weights whose description does not say it: those of before version 0.7

@@ -25,11 +25,13 @@ class WindowLook:
         batch_size: windows per forward pass.
         ask: what is found in windows ``(N, 3, height, width)`` in [0, 1]: maps ``(N, K, height, width)`` and values
             ``(N, K)`` by their names, or maps alone.
+        weight: of what is found in the mean over sizes of windows.
     """
 
     window: tuple[int, int]
     batch_size: int
     ask: Callable[..., Mapping[str, torch.Tensor] | torch.Tensor]
+    weight: int = 1
 
     def __call__(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
         """What is found, by its name; of a network that gives maps alone, ``maps``."""
@@ -46,10 +48,10 @@ class WindowLook:
 class MultiWindowInferer(Inferer):
     """Mean over window sizes of :class:`monai.inferers.SlidingWindowInferer`'s maps.
 
-    A network that has the methods ``look`` and ``join``, as :class:`~scripts.networks.GatedSegmenter` has, is asked by the
-    first what it finds in windows, and told whether they are of the smallest and of the largest size; what it gives in some
-    sizes alone is averaged over these. Values of a whole window, ``(N, K)``, count for all its pixels. The second makes its
-    maps of the means.
+    A network that has the methods ``look``, ``passes`` and ``join``, as :class:`~scripts.networks.GatedSegmenter` has, is
+    asked by the first what it finds in windows, and told whether they are of the smallest and of the largest size; what it
+    gives in some sizes alone is averaged over these. Values of a whole window, ``(N, K)``, count for all its pixels. The
+    second says how often it looks at them, which is their weight. The third makes its maps of the means.
 
     Args:
         roi_size: (height, width) in px of the patches of training.
@@ -110,8 +112,8 @@ class MultiWindowInferer(Inferer):
         for look in self.looks(network, inputs.shape[2:]):
             inferer = SlidingWindowInferer(look.window, look.batch_size, **self.kwargs)
             for name, maps in inferer(inputs, look.spread, *args, **kwargs).items():
-                sums[name] = maps if name not in sums else sums[name] + maps
-                count[name] += 1
+                sums[name] = look.weight * maps if name not in sums else sums[name] + look.weight * maps
+                count[name] += look.weight
         means = {name: maps / count[name] for name, maps in sums.items()}
         return network.join(means) if hasattr(network, "join") else means["maps"]
 
@@ -123,6 +125,7 @@ class MultiWindowInferer(Inferer):
         for window in windows:
             kind = {"smallest": window == smallest, "largest": window == largest}
             ask = partial(network.look, **kind) if hasattr(network, "look") else network
+            weight = network.passes(largest=kind["largest"]) if hasattr(network, "passes") else 1
             batch_size = max(1, round(self.sw_batch_size * min(1.0, share / math.prod(window))))
-            found.append(WindowLook(window, batch_size, ask))
+            found.append(WindowLook(window, batch_size, ask, weight))
         return found

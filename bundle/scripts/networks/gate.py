@@ -107,7 +107,7 @@ class GatedSegmenter(nn.Module):
             ``maps``: the segmenter's ``(N, C, H, W)``, averaged over flips or the half turn; ``classes``: the classifier's
             probabilities ``(N, C)``, averaged over flips, where there is one and it is asked.
         """
-        axes = FLIPS if self.flips else FLIPS[:: 3 if self.turned and largest else 4]
+        axes = self._axes(largest)
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
             with mixed_precision(image.device, self.amp):
@@ -122,6 +122,13 @@ class GatedSegmenter(nn.Module):
             classifier, asked = self.classifier, axes if self.flips else axes[:1]
             found["classes"] = torch.stack([torch.sigmoid(run(classifier, image.flip(a))) for a in asked]).mean(dim=0)
         return found
+
+    def passes(self, largest: bool = True) -> int:
+        """How often the segmenter looks at a window; arguments as of :meth:`look`."""
+        return len(self._axes(largest))
+
+    def _axes(self, largest: bool) -> tuple[tuple[int, ...], ...]:
+        return FLIPS if self.flips else FLIPS[:: 3 if self.turned and largest else 4]
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """:func:`torch.compile` both networks, however they are called."""

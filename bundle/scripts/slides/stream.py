@@ -135,7 +135,7 @@ class Stream:
         kept = np.zeros((self.classes, *row.tissue.shape), np.float32) if self.probabilities else None
         for (left, right), white in zip(row.spans, row.white, strict=True):
             box = (row.first, row.last - row.first, left, right)
-            found, seen = _mean(blends, box)
+            found, seen = _mean(blends, [look.weight for look in self.looks], box)
             means = {"maps": found, "classes": values.means(*box)} if values else {"maps": found}
             found = self.join({name: torch.from_numpy(maps)[None] for name, maps in means.items()})[0].numpy()
             tissue = row.tissue[:, left:right] & seen
@@ -196,15 +196,16 @@ class Stream:
         return white_background(pixels)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
-def _mean(blends: Sequence[Blend], box: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over sizes of windows that have seen a pixel, ``(C, height, width)``, and whether one has."""
+def _mean(blends: Sequence[Blend], weights: Sequence[int], box: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean over sizes of windows that have seen a pixel, ``(C, height, width)``, and whether one has."""
     total, some = blends[0].means(*box)
     if len(blends) > 1:
-        count = some.astype(np.float32)
-        for blend in blends[1:]:
+        total *= weights[0]
+        count = some * np.float32(weights[0])
+        for blend, weight in zip(blends[1:], weights[1:], strict=True):
             means, seen = blend.means(*box)
-            total += means
-            count += seen
+            total += weight * means
+            count += weight * seen
         some = count > 0
         total /= np.maximum(count, 1)
     return total, some
