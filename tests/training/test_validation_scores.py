@@ -21,7 +21,9 @@ def test_against_true_masks_it_is_miou():
 
 
 def test_against_pseudo_masks_it_is_agreement_and_nothing_else():
-    assert _metrics(False) == pytest.approx({"agreement_by_class": (1 / 2 + 2 / 3) / 2, "agreement_by_size": (1 / 2 + 2 / 3) / 2})
+    assert _metrics(False) == pytest.approx(
+        {"agreement_by_class": (1 / 2 + 2 / 3) / 2, "agreement_by_size": (1 / 2 + 2 / 3) / 2}
+    )
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def segmenter_data(
         seed: seed of that split.
 
     Returns:
-        ``{"training": entries, "validation": entries, "true_masks": whether these have true masks}``; ``label`` is a list of L
+        ``{"training": entries, "validation": entries, "true_masks": whether these have any}``; ``label`` is a list of L
         pseudo masks in training, one mask in validation; ``present`` in training is the image-level label.
 
     Raises:
