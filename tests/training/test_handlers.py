@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from scripts.training.handlers import History, draw, parameter_groups
+from scripts.training.handlers import History, parameter_groups
+from scripts.training.several import draw
 from torch import nn
 
 

@@ -4,6 +4,7 @@ writes, errors, and the check of a configuration's settings."""
 from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
+from .processes import process_device, shared_out
 from .progress import EngineProgress
 from .recipes import config_files
 from .settings import check_settings, running_config
@@ -18,5 +19,7 @@ __all__ = [
     "config_files",
     "load_facts",
     "prefers_bfloat16",
+    "process_device",
     "running_config",
+    "shared_out",
 ]

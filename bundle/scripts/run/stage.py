@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -21,11 +20,12 @@ from ..core.environment import environment
 from ..core.file_states import FileStates
 from ..core.log import LOG, logged_to
 from ..core.own import own_sources
+from ..core.processes import from_main, is_main, join_processes, process_count, wait_for_all
 from ..core.settings import plain, running_config, scalars
 from ..core.stopping import working
 from ..core.threads import set_threads
 from .carried import carried
-from .holding import holding
+from .holding import holding, make_folder
 from .outcome import is_whole, put_states_aside, put_weights_aside
 from .record import RECORD, fingerprint, length, parts, read_record, reason
 from .titles import run_tags, run_title
@@ -65,6 +65,7 @@ class Stage:
         experiment: MLflow experiment.
         parent_run: run that this one is a part of: another stage of the folder by name, or an MLflow run by its id.
         threads: threads that networks run on, see :func:`~scripts.core.threads.set_threads`.
+        several: whether several processes may do it together (``torchrun``), of which the first one writes.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Stage:
         experiment: str = "tissue-segmentation",
         parent_run: str | None = None,
         threads: int | None = None,
+        several: bool = False,
     ) -> None:
         self.name = name
         self.output_dir = Path(output_dir).absolute()
@@ -98,6 +100,7 @@ class Stage:
         self.outputs = [Path(p) for p in outputs]
         self.writes = [Path(p).absolute() for p in writes]
         self.tracker = Tracker(output_dir, experiment=experiment, run_name=name, parent_run=parent_run)
+        self.several = several
         self.fingerprint = ""
         self.resumes = False
         self.progress = ""
@@ -119,7 +122,22 @@ class Stage:
             FileNotFoundError: an input is absent.
             BlockingIOError: another process works in one of the folders.
             PermissionError: the folder cannot be written.
+            ValueError: several processes, of a stage that is for one.
         """
+        if process_count() > 1 and not self.several:
+            raise ValueError(
+                f"stage {self.name!r}: found {process_count()} processes, expected one: start it without torchrun"
+            )
+        join_processes()
+        if is_main():
+            self._begin()
+        wait_for_all()
+        self.fingerprint = from_main(self.fingerprint)
+        set_determinism(self.seed)
+        return self
+
+    def _begin(self) -> None:
+        """Start, in the process that writes."""
         for path in self.inputs:
             if not path.is_file():
                 raise FileNotFoundError(f"stage {self.name!r} needs {path}, which does not exist: run the stage before")
@@ -131,7 +149,6 @@ class Stage:
         except BaseException:
             self._held.close()
             raise
-        return self
 
     def finished(self) -> bool:
         """Whether the stage was finished before with this configuration and these data, and what it made is there."""
@@ -151,6 +168,8 @@ class Stage:
             metrics: figures; nested mappings are flattened, anything but numbers is left out.
             artifacts: files to track (pictures, reports); absent ones are left out.
         """
+        if not is_main():
+            return
         self.tracker.log_metrics(metrics or {})
         self.tracker.log_artifacts([p for p in map(Path, artifacts) if p.is_file()])
         run_id = self.tracker.run_id
@@ -205,7 +224,6 @@ class Stage:
         write_json(self.folder / "environment.json", details)
         self.tracker.log_params({**scalars(self.config), **{f"environment.{k}": v for k, v in scalars(details).items()}})
         self.tracker.log_artifacts([self.folder / "config.yaml", self.folder / "environment.json"])
-        set_determinism(self.seed)
 
     def _fingerprint(self, record: Mapping[str, Any]) -> str:
         """That of this stage; that of the record where an earlier version made it from the same."""
@@ -240,20 +258,3 @@ class Stage:
         if self._carried is not None:
             content["carried"] = self._carried
         write_json(self.folder / RECORD, content)
-
-
-def make_folder(folder: str | Path) -> Path:
-    """Create a folder, and refuse one that cannot be written.
-
-    Raises:
-        PermissionError: with the folder's name and what to do.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise PermissionError(f"cannot write to {folder}: {error.strerror}; choose another output folder") from error
-    return folder

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
+from ..core.processes import is_main
 from ..weights.files import save_weights
 
 __all__ = ["BestModel", "EarlyStop"]
@@ -56,13 +57,15 @@ class BestModel:
             return
         score = float(engine.state.metrics[self.metric])
         # a score that is not a number never becomes the best, but some weights must exist
-        if score >= self.score or not self.path.is_file():
+        if score >= self.score or not self.epoch:
             self.score = score
             self._save(engine)
             logger.debug("best %s %.4f in epoch %d: %s", self.metric, score, self.epoch, self.path)
 
     def _save(self, engine: Engine) -> None:
         self.epoch = (self.trainer or engine).state.epoch
+        if not is_main():
+            return
         scores = {k: float(v) for k, v in engine.state.metrics.items() if isinstance(v, (int, float)) and isfinite(v)}
         save_weights(self.path, self.network, self.description, {"epoch": self.epoch, **scores})
 

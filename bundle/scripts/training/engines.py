@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
-from ignite.metrics import EpochMetric
 from monai.data import MetaTensor
 
 from ..core.metrics import classification_scores
+from .whole_set import WholeSet
 
 __all__ = ["ClassificationScore", "PrepareBatch", "keep_entries", "label_maps"]
 
@@ -35,7 +35,7 @@ class PrepareBatch:
         return image, None if target is None else _plain(target).to(device, non_blocking=non_blocking)
 
 
-class ClassificationScore(EpochMetric):
+class ClassificationScore(WholeSet):
     """Multi-label scores of a whole validation set, as an Ignite metric.
 
     The engine's metrics get ``<name>`` (the chosen score) and every other scalar score; :attr:`scores` has them all, per
@@ -52,14 +52,14 @@ class ClassificationScore(EpochMetric):
         self.score = score
         self.threshold = threshold
         self.scores: dict[str, Any] = {}
-        super().__init__(self._compute, output_transform=logits_and_image_labels, check_compute_fn=False)
+        super().__init__(self._scored, output_transform=logits_and_image_labels)
 
     def completed(self, engine: Engine, name: str) -> None:
         """Put the chosen score and every other scalar one into the engine's metrics."""
         super().completed(engine, name)
         engine.state.metrics.update({k: v for k, v in self.scores.items() if isinstance(v, float)})
 
-    def _compute(self, logits: torch.Tensor, labels: torch.Tensor) -> float:
+    def _scored(self, logits: torch.Tensor, labels: torch.Tensor) -> float:
         self.scores = classification_scores(
             torch.sigmoid(logits.float()).cpu().numpy(), labels.cpu().numpy(), self.classes, self.threshold
         )

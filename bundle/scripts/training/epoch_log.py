@@ -9,6 +9,8 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from ..core.processes import is_main
+
 __all__ = ["EpochLog"]
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ class EpochLog:
 
     def __call__(self, engine: Engine) -> None:
         self._tell(engine)
+        if not is_main():
+            return
         figures = {"loss": engine.state.metrics.get("train_loss")}
         figures.update({k: self._scores.get(k) for k in sorted(self._scores, key=lambda k: (k != self.first, k))})
         numbers = {name: v for name, v in figures.items() if isinstance(v, (int, float)) and "." not in name}

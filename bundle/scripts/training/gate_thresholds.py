@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ignite.engine import Engine
-from ignite.metrics import EpochMetric
 
 from .engines import logits_and_image_labels
+from .whole_set import WholeSet
 
 __all__ = ["GATE_SCORE", "GateThresholds", "gate_thresholds"]
 
@@ -44,7 +44,7 @@ def gate_thresholds(probabilities: np.ndarray, labels: np.ndarray, highest: floa
     return found
 
 
-class GateThresholds(EpochMetric):
+class GateThresholds(WholeSet):
     """:func:`gate_thresholds` of a validation, as an Ignite metric: its value is the lowest, and the engine's metrics get
     ``gate_threshold.<class>`` for each class.
 
@@ -59,7 +59,7 @@ class GateThresholds(EpochMetric):
         self.highest = highest
         self.missed = missed
         self.thresholds: list[float] = []
-        super().__init__(self._compute, output_transform=logits_and_image_labels, check_compute_fn=False)
+        super().__init__(self._lowest, output_transform=logits_and_image_labels)
 
     def completed(self, engine: Engine, name: str) -> None:
         """Put the threshold of each class into the engine's metrics, and nothing else."""
@@ -69,7 +69,7 @@ class GateThresholds(EpochMetric):
         pairs = zip(self.classes, self.thresholds, strict=True)
         engine.state.metrics.update({f"{GATE_SCORE}{label}": threshold for label, threshold in pairs})
 
-    def _compute(self, logits: torch.Tensor, labels: torch.Tensor) -> float:
+    def _lowest(self, logits: torch.Tensor, labels: torch.Tensor) -> float:
         probabilities = torch.sigmoid(logits.float()).cpu().numpy()
         self.thresholds = gate_thresholds(probabilities, labels.cpu().numpy(), self.highest, self.missed or 0.0)
         return min(self.thresholds)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,15 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import set_rnd
 from monai.utils import set_determinism
-from torch.utils.data import RandomSampler
 
 from ..core.atomic import write_json
+from ..core.processes import gathered, is_main, process_rank
 
-__all__ = ["EpochSeed", "History", "draw", "parameter_groups"]
+__all__ = ["EpochSeed", "History", "parameter_groups"]
 
 
 class EpochSeed:
-    """Seeds every generator at the start of each epoch from ``seed`` and the epoch number.
+    """Seeds every generator at the start of each epoch from ``seed``, the epoch number and that of the process.
 
     An epoch then depends on the weights and optimiser state before it, and on nothing else: a run that was killed and
     continued ends like one that was not.
@@ -38,6 +39,10 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         seed = (self.seed * 100_003 + engine.state.epoch) % 2**31
+        sampler = getattr(engine.state.dataloader, "sampler", None)
+        if hasattr(sampler, "set_seed"):
+            sampler.set_seed(seed)  # one order for all processes, and other chance in each
+        seed = (seed + 1_000_003 * process_rank()) % 2**31
         set_determinism(seed)
         if self.dataset is not None:
             set_rnd(self.dataset, seed)
@@ -78,7 +83,7 @@ class History:
     def __call__(self, engine: Engine) -> None:
         row: dict[str, float] = {"epoch": engine.state.epoch}
         if self._losses:
-            row["train_loss"] = sum(self._losses) / len(self._losses)
+            row["train_loss"] = statistics.mean(gathered(sum(self._losses) / len(self._losses)))
             engine.state.metrics["train_loss"] = row["train_loss"]
         if self.optimizer is not None:
             row["lr"] = self.optimizer.param_groups[0]["lr"]
@@ -88,19 +93,14 @@ class History:
                     row[f"val_{name}"] = float(value)
         self._validated = False
         self.epochs = [r for r in self.epochs if r["epoch"] < row["epoch"]] + [row]
-        write_json(self.path, self.epochs)
+        if is_main():
+            write_json(self.path, self.epochs)
 
     def state_dict(self) -> dict[str, list]:
         return {"epochs": self.epochs}
 
     def load_state_dict(self, state: Mapping[str, list]) -> None:
         self.epochs = list(state["epochs"])
-
-
-def draw(dataset: Sized, size: int | None = None) -> RandomSampler:
-    """Random order of a dataset for a data loader, in each epoch another; with ``size``, at most so many items of it."""
-    count = len(dataset) if size is None else min(len(dataset), int(size))
-    return RandomSampler(dataset, num_samples=count)
 
 
 def parameter_groups(

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from ..core.aside import put_aside
 from ..core.atomic import discard_unfinished, save_state
+from ..core.processes import is_main, process_count, wait_for_all
 from .choice import EarlyStop
 
 __all__ = ["Resume"]
@@ -63,8 +64,9 @@ class Resume:
         Raises:
             OSError: the file may not be read.
         """
-        for output in self.outputs:
-            discard_unfinished(output)
+        if is_main():
+            for output in self.outputs:
+                discard_unfinished(output)
         if not self.path.is_file():
             return
         fresh = {name: deepcopy(item.state_dict()) for name, item in self.objects.items()}
@@ -78,10 +80,12 @@ class Resume:
         except Exception as error:
             for name, item in self.objects.items():
                 item.load_state_dict(fresh[name])
-            logger.warning(
-                "%s: no training state that fits this configuration (%s): it is kept as %s, training starts anew",
-                self.path, _reason(error), put_aside(self.path).name,
-            )  # fmt: skip
+            wait_for_all()  # all have read it
+            if is_main():
+                logger.warning(
+                    "%s: no training state that fits this configuration (%s): it is kept as %s, training starts anew",
+                    self.path, _reason(error), put_aside(self.path).name,
+                )  # fmt: skip
             return
         engine.state.epoch = int(state["epoch"])
         engine.state.iteration = engine.state.epoch * (engine.state.epoch_length or 0)
@@ -91,12 +95,15 @@ class Resume:
 
     def save(self, engine: Engine) -> None:
         """Write the state of a finished epoch."""
+        if not is_main():
+            return
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {
             "epoch": engine.state.epoch,
             "max_epochs": engine.state.max_epochs,
             "terminated": bool(engine.should_terminate),
             "outputs": [path.is_file() for path in self.outputs],
+            "processes": process_count(),
         }
         save_state(self.path, state)
         self.stage.save_time()
@@ -105,11 +112,13 @@ class Resume:
         """Load a state into the objects.
 
         Raises:
-            ValueError: more epochs are done than asked for, or an output is missing.
+            ValueError: more epochs are done than asked for, an output is missing, or it is of another number of processes.
             Exception: whatever objects raise that the state does not fit.
         """
         if engine.state.max_epochs is not None and int(state["epoch"]) > engine.state.max_epochs:
             raise ValueError(f"found {state['epoch']} finished epochs, asked for are {engine.state.max_epochs}")
+        if (processes := state.get("processes", 1)) != process_count():  # whose epochs have another number of steps
+            raise ValueError(f"it is of {processes} processes, found {process_count()}")
         there = state.get("outputs", [True] * len(self.outputs))  # version 0.5.0 and before say nothing of them
         if gone := [str(path) for path, was in zip(self.outputs, there, strict=True) if was and not path.is_file()]:
             raise ValueError(f"{', '.join(gone)} is missing")

@@ -10,11 +10,13 @@ import torch
 from ignite.engine import Engine, Events
 from monai.handlers import LrScheduleHandler, ValidationHandler
 
+from ..core.processes import is_main
 from ..core.progress import EngineProgress
 from .choice import BestModel, EarlyStop
 from .epoch_log import EpochLog
 from .handlers import History
 from .resume import Resume
+from .several import in_all_processes, share_buffers
 
 __all__ = ["TrainingSession", "check_batches"]
 
@@ -127,6 +129,7 @@ class TrainingSession:
             self.network.compile()
         self._attach_to_evaluator()
         self._attach_to_trainer()
+        self.trainer.network = in_all_processes(self.network)
         self.trainer.run()
         self.stage.finish({"best": self.best.state_dict()}, [self.history.path])
 
@@ -134,19 +137,22 @@ class TrainingSession:
         self.best.attach(self.evaluator)
         if self.early_stop is not None:
             self.early_stop.attach(self.evaluator)
-        self.stage.mlflow_handler(prefix="val_").attach(self.evaluator)
+        if is_main():
+            self.stage.mlflow_handler(prefix="val_").attach(self.evaluator)
 
     def _attach_to_trainer(self) -> None:
         LrScheduleHandler(self.lr_scheduler, print_lr=False, epoch_level=False).attach(self.trainer)
+        self.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: share_buffers(self.network, self.best.network))
         validation = ValidationHandler(self.val_interval, self.evaluator)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._validates), validation)
         for handler in self.attach:
             handler.attach(self.trainer)
         self.history.attach(self.trainer)  # after validation, whose scores it notes
-        self.stage.mlflow_handler().attach(self.trainer)
+        if is_main():
+            self.stage.mlflow_handler().attach(self.trainer)
         self.resume.attach(self.trainer)  # after everything that it saves
         EpochLog(self.stage, self.evaluator, self.score, lambda: self.best.epoch).attach(self.trainer)
-        EngineProgress(self.title, self.progress).attach(self.trainer)
+        EngineProgress(self.title, self.progress and is_main()).attach(self.trainer)
 
     def _validates(self, engine: Engine, epoch: int) -> bool:
         return epoch % self.val_interval == 0 or epoch == engine.state.max_epochs

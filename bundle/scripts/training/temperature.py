@@ -11,6 +11,7 @@ from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced
 from scipy.optimize import minimize_scalar
 
+from ..core.processes import gathered
 from ..core.ranges import TEMPERATURE
 
 __all__ = ["Temperature", "fit_temperature", "logits_and_labels"]
@@ -90,9 +91,11 @@ class Temperature(Metric):
 
     def compute(self) -> float:
         """The temperature, from 0.25 to 8; 1 where there was no labelled pixel."""
-        if not self._count:
+        parts = [part for part in gathered((self._logits, self._labels)) if part[0]]
+        if not any(len(labels) for _, found in parts for labels in found):
             return 1.0
-        return fit_temperature(torch.cat(self._logits), torch.cat(self._labels))
+        logits, labels = (torch.cat([item for part in parts for item in part[k]]) for k in (0, 1))
+        return fit_temperature(logits, labels)
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
