@@ -8,6 +8,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 from scripts import BUNDLE_ROOT
+from scripts.core.digest import file_sha256
 from scripts.core.facts import DatasetFacts
 from scripts.core.geometry import read_geometry
 from scripts.core.image_writers import write_image, write_mask
@@ -15,6 +16,7 @@ from scripts.core.images import read_mask
 from scripts.data.datalist import write_datalist
 from scripts.evaluation.evaluate import test_entries as entries_of
 from scripts.inference import load_model
+from scripts.weights.description import FILES
 from tiny import write_models
 
 FACTS = DatasetFacts(classes=("a", "b", "c"), mpp=0.5)
@@ -57,4 +59,6 @@ def test_images_of_other_pixel_sizes_are_scored_at_the_weights(tmp_path, monkeyp
         assert np.array_equal(found, model.segment(tmp_path / f"data/{name}.png", mpp=size).label_map)
     scores = json.loads((tmp_path / "evaluate/metrics.json").read_text())
     assert sum(scores["scores"]["segmenter"]["pixels"].values()) == 40 * 48 + 80 * 96
+    weights = {kind: file_sha256(models / name) for kind, name in FILES.items()}
+    assert scores["measured_on"] == {"dataset": "dataset", "section": "test", "weights": weights, "images": 2}
     assert read_geometry(tmp_path / "evaluate/label_maps/segmenter/fine.png").mpp == (0.25, 0.25)

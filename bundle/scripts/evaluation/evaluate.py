@@ -34,6 +34,7 @@ class Evaluation:
         folder: label maps are written to ``<folder>/label_maps/<method>/<name>.png``.
         gated: whether the method of record is the gated segmenter.
         temperature: of the probabilities that the certainty is of, see :func:`~scripts.inference.certainty.certainty`.
+        measured_on: what the figures are of, recorded beside them: name and section of the dataset, SHA-256 of the weights.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Evaluation:
         folder: str | Path,
         gated: bool = True,
         temperature: float = 1.0,
+        measured_on: Mapping[str, Any] | None = None,
     ) -> None:
         self.network = network
         self.facts = facts
         self.folder = Path(folder)
         self.method = "segmenter + gate" if gated else "segmenter"
         self.temperature = temperature
+        self.measured_on = dict(measured_on or {})
         self.images: list[dict[str, Any]] = []
         self._reset()
 
@@ -121,7 +124,8 @@ class Evaluation:
         ``scores`` and ``images`` as :meth:`~scripts.core.metrics.ConfusionMatrix.scores` has them, those of images with the
         mean ``certainty`` of their true tissue; by method, ``intervals`` (:func:`~.intervals.bootstrap`), ``over_images``
         (mean and standard deviation of the images' FwIoU) and ``borders`` (:class:`~.boundaries.Boundaries`); and
-        ``risk_coverage`` of the method of record (:class:`~.risk_coverage.RiskCoverage`).
+        ``risk_coverage`` of the method of record (:class:`~.risk_coverage.RiskCoverage`). ``measured_on`` says of what, and
+        of how many ``images``.
 
         Raises:
             ValueError: there was no test image with a mask.
@@ -132,6 +136,7 @@ class Evaluation:
         per_method = {m: [row["matrices"][m] for row in self.images] for m in methods}
         return {
             "method": self.method,
+            "measured_on": {**self.measured_on, "images": len(self.images)},
             "scores": {name: m.scores(self.facts.classes) for name, m in self.methods().items()},
             "images": {row["name"]: row["scores"] for row in self.images},
             "intervals": {m: bootstrap([one.matrix for one in found]) for m, found in per_method.items()},
