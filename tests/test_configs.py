@@ -27,6 +27,7 @@ from scripts.weights.description import describe
 from scripts.weights.files import save_weights
 from scripts.weights.untrained import network_of, untrained_network
 from tiny import write_models
+from zoo_schema import SCHEMA
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 LAYERS = ("gradcam_stage4", "gradcam_stage5", "fused")
@@ -75,48 +76,8 @@ def test_check_properties_is_empty(folders, tmp_path, monkeypatch, name, kind):
 
 
 def test_metadata_fits_the_schema(tmp_path):
-    """What schema 20240725 requires; the schema itself is not shipped, and verify_metadata would download it."""
-    tensor = {
-        "type": "object",
-        "required": [
-            "type",
-            "format",
-            "num_channels",
-            "spatial_shape",
-            "dtype",
-            "value_range",
-            "is_patch_data",
-            "channel_def",
-        ],
-    }
-    text = {"type": "string"}
-    required = [
-        "schema",
-        "version",
-        "monai_version",
-        "pytorch_version",
-        "numpy_version",
-        "required_packages_version",
-        "task",
-    ]
-    required += ["description", "authors", "copyright", "network_data_format"]
-    schema = {
-        "$schema": "http://json-schema.org/draft-07/schema",
-        "type": "object",
-        "required": required,
-        "properties": {
-            "schema": {"type": "string", "pattern": "meta_schema_20240725.json$"},
-            "changelog": {"type": "object", "additionalProperties": text},
-            "required_packages_version": {"type": "object", "additionalProperties": text},
-            "network_data_format": {
-                "type": "object",
-                "required": ["inputs", "outputs"],
-                "properties": {"inputs": {"additionalProperties": tensor}, "outputs": {"additionalProperties": tensor}},
-            },
-        },
-    }
     path = tmp_path / "schema.json"
-    path.write_text(json.dumps(schema))
+    path.write_text(json.dumps(SCHEMA))
     verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(path))
     metadata = json.loads((CONFIGS / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]

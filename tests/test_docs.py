@@ -125,6 +125,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def _named_files(option: str) -> list[Path]:
     names = ast.literal_eval(option) if option.startswith("[") else [option]
+    names = [n.removeprefix(f"{_config('package')['name']}/") for n in names]  # an unpacked package is a bundle
     return [next((p for p in (ROOT / n, BUNDLE / n) if p.is_file()), Path(n)) for n in names]
 
 

@@ -21,7 +21,7 @@ FLOORS = (
     ("inference",),
     ("slides",),
     ("evaluation",),
-    ("run",),
+    ("run", "package"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(p for p in SCRIPTS.rglob("*.py") if p.parent != SCRIPTS)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["atomic_path", "discard_unfinished", "save_state", "write_json", "write_text"]
+__all__ = ["atomic_path", "discard_unfinished", "make_folder", "save_state", "write_json", "write_text"]
 
 _PREFIX = ".writing-"
 _UMASK = os.umask(0)
@@ -45,6 +45,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Create a folder, and refuse one that cannot be written.
+
+    Raises:
+        PermissionError: with the folder's name and what to do.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PermissionError(f"cannot write to {folder}: {error.strerror}; choose another output folder") from error
+    return folder
 
 
 def discard_unfinished(path: str | Path, recursive: bool = False) -> None:

@@ -15,7 +15,7 @@ import yaml
 from monai.data import set_track_meta
 from monai.utils import set_determinism
 
-from ..core.atomic import discard_unfinished, write_json, write_text
+from ..core.atomic import discard_unfinished, make_folder, write_json, write_text
 from ..core.environment import environment
 from ..core.file_states import FileStates
 from ..core.log import LOG, logged_to
