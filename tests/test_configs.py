@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_metadata_fits_the_schema(tmp_path):
     verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(path))
     metadata = json.loads((CONFIGS / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]
+
+
+def test_metadata_names_the_packages_that_are_installed_with_the_bundle():
+    text = (Path(BUNDLE_ROOT).parent / "pyproject.toml").read_text(encoding="utf-8")
+    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    names = {}
+    for key in ("dependencies", "slides", "cluster"):
+        (block,) = re.findall(rf"^{key} = \[(.*?)\]$", text, flags=re.M | re.S)
+        names[key] = set(re.findall(r'"([\w-]+)[=<>]', block))
+    assert names.pop("dependencies") == {"monai", "torch", "numpy", *metadata["required_packages_version"]}
+    assert names == {extra: set(packages) for extra, packages in metadata["tested_extras"].items()}
 
 
 def _verify(net_id, config, meta_file, **overrides):

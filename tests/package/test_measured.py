@@ -34,7 +34,10 @@ def test_scores_of_training_are_told_as_such_and_choices_are_no_figures(trained,
     assert [(m.name, dict(m.figures)) for m in found] == [
         ("validation", {"miou": 0.5}), ("classifier_validation", {"mean_ap": 0.75}),
     ]  # fmt: skip
-    assert found[0].on == "held-out images of little set, after epoch 3" and found[1].of == "classifier by itself"
+    truth = "images, against true masks, or pseudo masks where there were none"
+    assert found[0].on == f"held-out part of little set: {truth}; after epoch 3"
+    assert found[1].on == "held-out part of little set: patches, against their labels; after epoch 2"
+    assert [m.of for m in found] == ["segmenter by itself", "classifier by itself"]
 
 
 @pytest.mark.parametrize("given", [True, False])

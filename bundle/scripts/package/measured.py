@@ -62,11 +62,14 @@ def measured(segmenter: Description, classifier: Description, metrics: str | Pat
         if metrics is not None:
             raise
         logger.warning("no scores of a test are in the package: %s", error)
-    for name, description in (("validation", segmenter), ("classifier_validation", classifier)):
+    for name, description, truth in (
+        ("validation", segmenter, "images, against true masks, or pseudo masks where there were none"),
+        ("classifier_validation", classifier, "patches, against their labels"),
+    ):
         figures = {k: v for k, v in description.scores.items() if v in _SHARE and not k.startswith(_CHOSEN)}
         if figures:
             epoch = description.scores.get("epoch")
-            on = f"held-out images of {description.facts.name}" + (f", after epoch {epoch}" if epoch else "")
+            on = f"held-out part of {description.facts.name}: {truth}" + (f"; after epoch {epoch}" if epoch else "")
             found.append(Measured(name, f"{description.kind} by itself", on, figures))
     return found
 
