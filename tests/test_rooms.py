@@ -22,6 +22,7 @@ FLOORS = (
     ("slides",),
     ("evaluation",),
     ("run", "package"),
+    ("doctor",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(p for p in SCRIPTS.rglob("*.py") if p.parent != SCRIPTS)

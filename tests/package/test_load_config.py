@@ -15,7 +15,7 @@ from scripts.core.image_writers import write_image, write_mask
 from scripts.core.recipes import known_recipes
 from scripts.data.datalist import write_datalist
 from scripts.networks.registry import definition
-from scripts.package.load_config import load_config
+from scripts.package.load_config import load_config, refuse_own_networks
 from scripts.weights.description import read_description
 from scripts.weights.untrained import untrained_network
 from tiny import write_models
@@ -89,7 +89,9 @@ def test_the_network_is_that_of_the_weights_whatever_their_recipe(tmp_path, reci
 
 def test_a_network_of_ones_own_is_refused(tmp_path):
     models = write_models(tmp_path, FACTS)
-    with pytest.raises(
-        ValueError, match=r"the weights are of TinyExtractor, a network of your own.*bundle/scripts/networks"
-    ):
-        load_config(read_description(models / "model.pt"))
+    for name in ("model", "classifier"):
+        with pytest.raises(
+            ValueError, match=r"weights are of TinyExtractor, a network of your own.*bundle/scripts/networks"
+        ):
+            refuse_own_networks(read_description(models / f"{name}.pt"))
+    refuse_own_networks(read_description(write_real_models(tmp_path / "real") / "model.pt"))

@@ -22,6 +22,7 @@ from scripts.core.image_writers import write_image
 from scripts.core.images import read_mask
 from scripts.package import package
 from scripts.weights.description import read_description
+from tiny import write_models
 from zoo_schema import SCHEMA
 
 CONFIG = Path(BUNDLE_ROOT) / "configs" / "package.yaml"
@@ -195,6 +196,10 @@ def _damaged(folder):
     (folder / "model.pt").write_bytes(weights[: len(weights) // 2])
 
 
+def _of_ones_own(folder):
+    write_models(folder, FACTS)
+
+
 def _of_other_classes(folder):
     other = write_real_models(folder / "other", DatasetFacts(classes=("a", "b")))
     for suffix in ("pt", "json"):
@@ -209,6 +214,7 @@ def _of_other_classes(folder):
         (_without("classifier.pt"), r"no weights at .*classifier\.pt"),
         (_without("classifier.json"), r"classifier\.pt: nothing says what these weights are"),
         (_damaged, r"model\.pt: not the weights that model\.json describes: found SHA-256"),
+        (_of_ones_own, r"the weights are of TinyExtractor, a network of your own"),
         (_of_other_classes, r"classifier\.pt: found classes \['a', 'b'\], expected \['TUM', 'STR', 'LYM'\]"),
     ],
 )

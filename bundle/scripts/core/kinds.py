@@ -130,6 +130,8 @@ SETTINGS: dict[str, Kind] = {
     **dict.fromkeys(("parent_run", "recipe", "initial_hash", "keep"), _or_none(_TEXT)),
     "demo:source": _PATH,
     "package:name": _TEXT,
+    **dict.fromkeys(("doctor:model_dir", "doctor:dataset_dir"), _or_none(_PATH)),
+    "doctor:tracking_uri": _or_none(_TEXT),
     **dict.fromkeys(("version", "change", "data_license", "large_files_url"), _or_none(_TEXT)),
     "metrics": _or_none(_PATH),
     "own": _or_none(_PATH, Listed(_PATH)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..core.recipes import config_files, known_recipes
 from ..networks import __all__ as NETWORKS
 from ..weights.description import Description
 
-__all__ = ["load_config"]
+__all__ = ["load_config", "refuse_own_networks"]
 
 _NOTE = (
     "Goes on from the weights of this package, on data of the same classes: train.yaml as its recipe has it, with the "
@@ -31,10 +32,7 @@ def load_config(segmenter: Description) -> dict[str, Any]:
     """The configuration of the segmenter's training, as JSON types, with its network as the weights have it.
 
     Args:
-        segmenter: what its weights are.
-
-    Raises:
-        ValueError: a network that the bundle does not have.
+        segmenter: what its weights are, which are of the bundle's own networks.
     """
     recipe = segmenter.recipe if segmenter.recipe in known_recipes() else None
     parser = ConfigParser()
@@ -54,13 +52,21 @@ def load_config(segmenter: Description) -> dict[str, Any]:
     return json.loads(json.dumps(config))
 
 
+def refuse_own_networks(description: Description) -> None:
+    """See that weights are of the bundle's own networks, as a package holds no other.
+
+    Raises:
+        ValueError: they are of another.
+    """
+    for name in re.findall(r'"component": "(\w+)"', json.dumps(description.network)):
+        if name not in NETWORKS:
+            raise ValueError(
+                f"the weights are of {name}, a network of your own: a package holds the bundle's own networks alone; put it "
+                "into bundle/scripts/networks first, see CONTRIBUTING.md"
+            )
+
+
 def _component(definition: Mapping[str, Any]) -> dict[str, Any]:
     """A network's definition as a component of a config."""
-    name = definition["component"]
-    if name not in NETWORKS:
-        raise ValueError(
-            f"the weights are of {name}, a network of your own: a package holds the bundle's own networks alone; put it "
-            "into bundle/scripts/networks first, see CONTRIBUTING.md"
-        )
     arguments = {k: _component(v) if isinstance(v, Mapping) else v for k, v in definition["arguments"].items()}
-    return {"_target_": f"scripts.networks.{name}", **arguments}
+    return {"_target_": f"scripts.networks.{definition['component']}", **arguments}

@@ -14,9 +14,9 @@ import yaml
 from ..core.atomic import make_folder
 from ..core.paths import BUNDLE_ROOT
 from ..core.ranges import shown
-from ..weights.description import FILES, description_path
+from ..weights.description import FILES, description_path, read_description
 from ..weights.files import load_weights
-from .load_config import load_config
+from .load_config import load_config, refuse_own_networks
 from .measured import measured
 from .model_card import model_card
 from .zip_writer import digest, write_zip
@@ -68,6 +68,8 @@ def package(
     if not _NAME.fullmatch(name):
         raise ValueError(f"name: found {shown(name)}, expected letters, digits, _ and -, as pathology_tissue_segmentation")
     models = Path(model_dir)
+    for kind in ("segmenter", "classifier"):  # an own one cannot be read without its file
+        refuse_own_networks(read_description(models / FILES[kind], kind))
     segmenter = load_weights(models / FILES["segmenter"], "segmenter").description
     classifier = load_weights(models / FILES["classifier"], "classifier", facts=segmenter.facts).description
     figures = measured(segmenter, classifier, metrics, models.absolute().parent)

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from .journal import JournalRun, read_journal
 from .tracking_store import artifact_root, prepare_store, sqlite_uri, store_file
 
-__all__ = ["Mirror", "tracking_uri", "why"]
+__all__ = ["Mirror", "tracking_uri", "why", "without_passwords"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def tracking_uri(output_dir: str | Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(Path(output_dir) / "mlruns.db")
 
 
-def _shown(text: str) -> str:
+def without_passwords(text: str) -> str:
     """A text without the passwords of the addresses in it."""
     return re.sub(r"(?<=//)[^/@\s]*@", "***@", text)
 
@@ -54,7 +54,7 @@ def why(error: BaseException) -> str:
         if isinstance(error, (OSError, sqlite3.Error, HTTPError)) and str(error):
             said = error
         error = error.__cause__ or error.__context__
-    return textwrap.shorten(_shown(str(said)).rstrip(". \n") or type(said).__name__, 300)
+    return textwrap.shorten(without_passwords(str(said)).rstrip(". \n") or type(said).__name__, 300)
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Mirror:
 
     def __str__(self) -> str:
         named = " (MLFLOW_TRACKING_URI)" if self.uri == os.environ.get("MLFLOW_TRACKING_URI") else ""
-        return f"MLflow at {_shown(self.uri)}{named}"
+        return f"MLflow at {without_passwords(self.uri)}{named}"
 
     def find(self, folder: str | Path, key: str) -> str | None:
         """Id of the MLflow run of a stage's run; it is started if there is none."""
