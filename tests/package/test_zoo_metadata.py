@@ -52,7 +52,7 @@ def test_a_version_of_its_own_has_a_line_in_the_changelog(segmenter):
     [
         ({"version": "1.0"}, "version: found '1.0', expected three numbers, as 1.2.3"),
         ({"change": "more"}, "change: found a line for the changelog and no version"),
-        ({"told": {"author": "me"}}, "metadata: metadata has no setting 'author'; did you mean 'authors'"),
+        ({"told": {"author": "me"}}, "metadata has no setting 'author'; did you mean 'authors'"),
         ({"told": {"eval_metrics": {"miou": 1.0}}}, "metadata has no setting 'eval_metrics'"),
         ({"told": {"authors": 3}}, "metadata#authors: found 3, expected a text"),
         ({"told": {"references": "a paper"}}, "metadata#references: found 'a paper', expected a list of texts"),

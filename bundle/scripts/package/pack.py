@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ..core.atomic import make_folder
+from ..core.atomic import make_folder, write_text
 from ..core.paths import BUNDLE_ROOT
 from ..core.ranges import shown
 from ..weights.description import FILES, description_path, read_description
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _FOLDERS = ("configs", "docs", "scripts")
 _SUFFIXES = {".conf", ".html", ".js", ".json", ".md", ".png", ".py", ".txt", ".yaml"}
 _LARGE = 25_000_000  # bytes of a file that MONAI's zoo takes
+_TEST = Path(__file__).with_name("zoo_test.py")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -44,6 +45,8 @@ def package(
     large_files_url: str | None = None,
 ) -> Path:
     """Write ``<output_dir>/package/<name>_v<version>.zip``: the bundle with these weights, their metadata and their card.
+
+    Beside it, ``test_<name>.py`` for the zoo's unit tests.
 
     Args:
         model_dir: folder of both networks' weights and descriptions.
@@ -84,6 +87,7 @@ def package(
     if large := _large_files(content, large_files_url):
         content["large_files.yml"] = yaml.safe_dump({"large_files": large}, sort_keys=False).encode()
     folder = make_folder(Path(output_dir) / "package")
+    write_text(folder / f"test_{name}.py", _TEST.read_text(encoding="utf-8"))
     written = write_zip(folder / f"{name}_v{about['version']}.zip", name, content)
     logger.info("%s: %d files, %.1f MB", written, len(content) + 1, written.stat().st_size / 1e6)
     return written

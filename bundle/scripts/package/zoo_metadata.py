@@ -74,7 +74,7 @@ def _checked(told: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
                 raise ValueError(f"metadata#references: found {shown(value)}, expected a list of texts")
         elif key not in _TOLD:
-            raise ValueError(f"metadata: {no_such(key, 'metadata', (*_TOLD, 'references'))}")
+            raise ValueError(no_such(key, "metadata", (*_TOLD, "references")))
         elif not isinstance(value, str) or not value.strip():
             raise ValueError(f"metadata#{key}: found {shown(value)}, expected a text")
     return dict(told)
