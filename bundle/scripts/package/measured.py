@@ -83,7 +83,7 @@ def _evaluation(path: Path, weights: Mapping[str, str]) -> Measured:
         on, method = content["measured_on"], content["method"]
         scores = {k: v for k, v in content["scores"][method].items() if v in _SHARE}
         classes = {c: v for c, v in content["scores"][method]["iou"].items() if v in _SHARE}
-        intervals = {k: tuple(v) for k, v in content["intervals"][method].items() if k in scores}
+        intervals = {k: tuple(v) for k, v in content["intervals"][method].items() if k in scores and len(v) == 2}
         words = f"{on['section']} section of {on['dataset']}: {on['images']} images with true masks"
         same = on["weights"] == dict(weights)
     except (KeyError, TypeError, AttributeError) as error:

@@ -87,8 +87,8 @@ def package(
     if large := _large_files(content, large_files_url):
         content["large_files.yml"] = yaml.safe_dump({"large_files": large}, sort_keys=False).encode()
     folder = make_folder(Path(output_dir) / "package")
-    write_text(folder / f"test_{name}.py", _TEST.read_text(encoding="utf-8"))
     written = write_zip(folder / f"{name}_v{about['version']}.zip", name, content)
+    write_text(folder / f"test_{name}.py", _TEST.read_text(encoding="utf-8"))
     logger.info("%s: %d files, %.1f MB", written, len(content) + 1, written.stat().st_size / 1e6)
     return written
 
