@@ -30,10 +30,10 @@ from scripts.inference import TissueModel, load_model
 SCHEMES: dict[str, dict[str, Any]] = {
     "best": {"quality": "best"},
     "fast": {"quality": "fast"},
-    "fast, overlap 0.375": {"quality": "fast", "overlap": 0.375},
     "fast, large windows alone": {"quality": "fast", "window_scales": [2.0]},
     "fast, not turned": {"quality": "fast", "turned": False},
     "fast, no gate": {"quality": "fast", "gated": False},
+    "four flips, overlap 0.5": {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5},
 }
 
 

@@ -284,7 +284,7 @@ def test_the_page_says_what_a_fingerprint_covers():
 def test_overrides_that_switch_parts_off_name_keys_that_there_are():
     text = _text(DOCS / "explanation/default_recipe.md")
     found = [ast.literal_eval(o) for o in re.findall(r"`(\{'.*?\}\})`", text)]
-    assert len(found) == 11
+    assert len(found) == 12
     for overrides in found:
         for stage, values in overrides.items():
             parser = ConfigParser(_config(stage))

@@ -20,7 +20,7 @@ def test_few_looks_and_many_whatever_is_recorded():
     assert inference_scheme(RECORDED, "fast", 0.1) == {**FAST, "gate_threshold": 0.1}
     assert FAST == {"flips": False, "turned": True, "window_scales": [1.0, 2.0], "overlap": 0.25}
     assert inference_scheme(RECORDED, "best", 0.1) == {**BEST, "gate_threshold": 0.1}
-    assert BEST == {"flips": True, "turned": False, "window_scales": [1.0, 2.0], "overlap": 0.5}
+    assert BEST == {"flips": False, "turned": True, "window_scales": [1.0, 2.0], "overlap": 0.375}
 
 
 def test_weights_of_before_overlap_by_half_and_have_the_classifiers_gate():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..core.lock import locked
 
-__all__ = ["LOCK", "hold", "holding", "make_folder"]
+__all__ = ["LOCK", "hold", "holding"]
 
 #: File of the lock in a folder of a run, or of its weights.
 LOCK = ".lock"
@@ -44,20 +43,3 @@ def hold(output_dir: str | Path, work: str) -> None:
     stack = ExitStack()
     stack.enter_context(holding(output_dir, work))
     atexit.register(stack.close)
-
-
-def make_folder(folder: str | Path) -> Path:
-    """Create a folder, and refuse one that cannot be written.
-
-    Raises:
-        PermissionError: with the folder's name and what to do.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise PermissionError(f"cannot write to {folder}: {error.strerror}; choose another output folder") from error
-    return folder

@@ -25,7 +25,7 @@ from ..core.settings import plain, running_config, scalars
 from ..core.stopping import working
 from ..core.threads import set_threads
 from .carried import carried
-from .holding import holding, make_folder
+from .holding import holding
 from .outcome import is_whole, put_states_aside, put_weights_aside
 from .record import RECORD, fingerprint, length, parts, read_record, reason
 from .titles import run_tags, run_title
