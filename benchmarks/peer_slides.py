@@ -3,10 +3,10 @@
     python -m venv peer && peer/bin/pip install tiatoolbox==2.1.3
     python benchmarks/peer_slides.py --model_dir MODELS --work WORK --peer_python peer/bin/python
 
-The segmenter alone, without gate and flips: windows of twice its training patches at its µm/px, half of them shared with the
-next, and a quarter, which this bundle does with; one thread. The slide is drawn (drawn_slide.py). TIAToolbox runs in an
-environment of its own (peer_tiatoolbox.py), where the network is traced, and with its own tissue mask. All areas are compared
-with the tissue that this bundle finds.
+The segmenter alone, without gate and flips: windows of twice its training patches at its µm/px, half of them shared with
+the next, and a quarter, which this bundle does with; one thread. The slide is drawn (drawn_slide.py). TIAToolbox runs in an
+environment of its own (peer_tiatoolbox.py), where the network is traced, and with its own tissue mask. All areas are
+compared with the tissue that this bundle finds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.core.images import read_mask
 from scripts.core.names import pseudo_mask_paths
+from scripts.core.processes import join_processes
 from scripts.networks.classifier import TissueClassifier
 from scripts.pseudo_masks.batches import several_classes
 from scripts.pseudo_masks.cam import upsample
@@ -332,3 +335,31 @@ def test_validation_patches_have_masks_of_their_own_that_change_no_other(tmp_pat
     assert generate("both", training, held) == (summary, both)
     other = generate("both", training, (), "another")[1]
     assert set(other) == set(masks)  # none of another classifier stays
+
+
+def _careful_masker():
+    """One that measures before it makes masks."""
+    return _masker(share_prior=0.5, refinement=Refinement({"b": 0.5, "c": 0.5}, ["a"]))
+
+
+def _process(rank, port, entries, folder):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    join_processes(60)
+    summary = generate_pseudo_masks(
+        _careful_masker(), entries, folder, "f", batch_size=2, progress=False, consensus=[0.0, 0.0, 0.0, 1.0]
+    )
+    assert bool(summary) == (rank == 0)
+
+
+def test_two_processes_make_the_masks_of_one(entries, tmp_path):
+    expected = generate_pseudo_masks(
+        _careful_masker(), entries, tmp_path / "one", "f", batch_size=2, progress=False, consensus=[0.0, 0.0, 0.0, 1.0]
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_process, (port, entries, tmp_path / "two"), nprocs=2)
+    files = {p.relative_to(tmp_path / "one"): p.read_bytes() for p in (tmp_path / "one").rglob("*.png")}
+    assert files and files == {p.relative_to(tmp_path / "two"): p.read_bytes() for p in (tmp_path / "two").rglob("*.png")}
+    assert json.loads((tmp_path / "two/summary.json").read_text()) == json.loads(json.dumps(expected))

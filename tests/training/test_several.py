@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torchrun
 from monai.bundle import ConfigWorkflow
-from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.data.datalist import write_datalist
 
-TESTS, CONFIGS = Path(__file__).parents[1], Path(BUNDLE_ROOT) / "configs"
 FACTS = DatasetFacts(classes=("a", "b"), white_background=False)
 SIZE, PATCHES = 32, 10
 TINY = {
@@ -64,30 +61,8 @@ def _settings(stage, data, out, **settings):
     return {**places, **TINY[stage], "max_epochs": 2, "amp": False, "progress": False, **settings}
 
 
-def _start(stage, data, out, processes=2, **settings):
-    words = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        str(processes),
-        "-m",
-        "monai.bundle",
-        "run",
-    ]
-    words += ["--config_file", str(CONFIGS / f"{stage}.yaml"), "--own", str(TESTS / "tiny.py")]
-    for key, value in _settings(stage, data, out, **settings).items():
-        words += [f"--{key}", value if isinstance(value, str) else repr(value)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def _run(stage, data, out, **settings):
-    process = _start(stage, data, out, **settings)
-    said, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    return said
+def _run(stage, data, out, processes=2, **settings):
+    return torchrun.run(stage, _settings(stage, data, out, **settings), processes)
 
 
 @pytest.mark.parametrize(("stage", "weights"), [("train_classifier", "classifier"), ("train", "model")])
@@ -100,7 +75,7 @@ def test_two_processes_score_their_weights_as_one_process_does(data, tmp_path, s
     # five steps of ten patches in batches of two would be ten in one process
     assert state["lr_scheduler"]["last_epoch"] == 2 * (PATCHES // 2 // 2)
     workflow = ConfigWorkflow(
-        config_file=str(CONFIGS / f"{stage}.yaml"), workflow_type=None, logging_file=False,
+        config_file=str(torchrun.CONFIGS / f"{stage}.yaml"), workflow_type=None, logging_file=False,
         **_settings(stage, data, tmp_path / "alone"), device="$torch.device('cpu')",
     )  # fmt: skip
     workflow.initialize()
@@ -112,7 +87,7 @@ def test_two_processes_score_their_weights_as_one_process_does(data, tmp_path, s
 
 
 def test_a_killed_process_ends_all_and_the_training_goes_on(data, tmp_path):
-    process = _start("train", data, tmp_path, max_epochs=40)
+    process = torchrun.start("train", _settings("train", data, tmp_path, max_epochs=40))
     state = tmp_path / "train/last.pt"
     deadline = time.monotonic() + 120
     while not state.is_file() and process.poll() is None and time.monotonic() < deadline:

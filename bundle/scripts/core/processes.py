@@ -14,6 +14,7 @@ import torch.distributed as dist
 from ignite import distributed as idist
 
 __all__ = [
+    "brought_together",
     "from_main",
     "gathered",
     "is_main",
@@ -89,11 +90,19 @@ def from_main(value: _Item) -> _Item:
     return found[0]
 
 
-def shared_out(items: Sequence[_Item]) -> list[_Item]:
-    """The part of this process: every n-th of the items, all of them together each once.
+def shared_out(items: Sequence[_Item], whole_if_few: bool = False) -> list[_Item]:
+    """The part of this process: every n-th of the items, each in one part.
 
-    Where there are fewer items than processes each has all, so that none has nothing; figures that count every process's
-    items are then the same, as all items count as often.
+    Args:
+        items: the same in every process.
+        whole_if_few: where there are fewer items than processes, all have all, so that none has nothing; figures that count
+            every process's items are then the same, as all items count as often.
     """
     count = process_count()
-    return list(items) if len(items) < count else list(items[process_rank() :: count])
+    return list(items) if whole_if_few and len(items) < count else list(items[process_rank() :: count])
+
+
+def brought_together(part: Sequence[_Item]) -> list[_Item]:
+    """What all processes have made of their parts, in the order of the items that were shared out."""
+    parts = gathered(list(part))
+    return [parts[k % len(parts)][k // len(parts)] for k in range(sum(map(len, parts)))]

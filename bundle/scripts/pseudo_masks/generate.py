@@ -18,6 +18,7 @@ from ..core.atomic import discard_unfinished, write_json, write_text
 from ..core.image_writers import write_mask
 from ..core.images import image_size, read_image
 from ..core.names import VALIDATION, pseudo_mask_paths
+from ..core.processes import is_main, shared_out, wait_for_all
 from ..core.progress import EngineProgress, track
 from .batches import alike_batches, decoded, several_classes
 from .consensus import CONSENSUS, check_votes, is_placed, write_consensus
@@ -44,8 +45,9 @@ def generate_pseudo_masks(
     """Write the pseudo masks of a datalist's patches as palette PNGs, one folder per layer, and their summary.
 
     Patches are cut into the same batches whatever is there already, and a batch is skipped when all its files are, so
-    that an interrupted run ends with the same bits as an unbroken one. Patches of a batch have the same number of present
-    classes, as their number of backward passes depends on it.
+    that an interrupted run ends with the same bits as an unbroken one, and one of several processes, which share the batches
+    out, as one of one. Patches of a batch have the same number of present classes, as their number of backward passes
+    depends on it.
 
     Args:
         masker: the pseudo masker.
@@ -61,7 +63,7 @@ def generate_pseudo_masks(
 
     Returns:
         The summary (see :func:`summarise_pseudo_masks`), with that of the further entries, if there are any, under
-        ``validation``; also written to ``<folder>/summary.json``.
+        ``validation``; also written to ``<folder>/summary.json``. In other processes than the first one: nothing.
 
     Raises:
         ValueError: there are no patches, one has no class, a true mask has another size than its patch, or the votes do
@@ -77,19 +79,26 @@ def generate_pseudo_masks(
     if masker.context and not any(is_placed(entry) for entry in entries):
         masker = copy(masker)
         masker.context = 0.0  # nothing is known of what surrounds a patch
-    _put_aside_if_other(folder, layers, fingerprint)
+    if is_main():
+        _put_aside_if_other(folder, layers, fingerprint)
     measured = not masker.calibrated
     for place, some in sections.items():
-        for layer in layers:
-            discard_unfinished(place / layer)
+        if is_main():
+            for layer in layers:
+                discard_unfinished(place / layer)
+        wait_for_all()
         todo = [batch for batch in alike_batches(some, batch_size) if not _done(batch, place, masker.outputs)]
+        wait_for_all()  # all have seen the same
         if todo and not measured:
             _calibrate(masker, entries, progress, num_workers)
             measured = True
-        if todo:
-            _run(masker, todo, some, place, progress, num_workers)
-        if consensus:
+        if mine := shared_out(todo):
+            _run(masker, mine, some, place, progress and is_main(), num_workers)
+        wait_for_all()
+        if consensus and is_main():
             write_consensus(some, place, masker.outputs, consensus, masker.facts, progress)
+    if not is_main():
+        return {}
     summaries = [summarise_pseudo_masks(some, place, layers, masker.facts, progress) for place, some in sections.items()]
     summary = {**summaries[0], **({VALIDATION: summaries[1]} if validation else {})}
     write_json(folder / SUMMARY, summary)
@@ -136,10 +145,10 @@ def _run(
 
 
 def _calibrate(masker: PseudoMasker, placed: Sequence[Mapping[str, Any]], progress: bool, workers: int) -> None:
-    batches = alike_batches(several_classes(placed), 16)
+    batches = shared_out(alike_batches(several_classes(placed), 16))
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = decoded(batches, pool, _reader(masker, placed))
-        shown = track(found, "calibration", len(batches), progress)
+        shown = track(found, "calibration", len(batches), progress and is_main())
         masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in shown)
 
 

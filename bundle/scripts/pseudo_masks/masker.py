@@ -8,20 +8,17 @@ import numpy as np
 import torch
 
 from ..core.facts import DatasetFacts
+from ..core.processes import brought_together
 from ..core.white import white_background
 from ..networks.classifier import TissueClassifier
 from ..networks.winograd import with_winograd
 from .appearance import Appearance
 from .cam import grad_cam, upsample
+from .measured import FEATURES, Measured, thinned
 from .refinement import REFINED, Refinement
 from .shares import class_offsets, standardise
 
 __all__ = ["PseudoMasker"]
-
-# step between the pixels that shares are measured on, and so many along a patch's shorter side at most
-_THIN, _SIDE = 4, 64
-# so many of these along its longer side at most, where features are measured
-_FEATURES = 16
 
 
 class PseudoMasker:
@@ -148,36 +145,16 @@ class PseudoMasker:
 
     def calibrate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Measure on some patches of several classes what to add to each class's maps from now on, and learn from these
-        maps what the classes look like close up.
+        maps what the classes look like close up. Of several processes each measures its batches, and learns from all.
 
         Args:
-            batches: images and labels as :meth:`__call__` takes them.
+            batches: images and labels as :meth:`__call__` takes them, of this process.
         """
-        scores: dict[str, list[torch.Tensor]] = {layer: [] for layer in self.layers}
-        named: list[torch.Tensor] = []
-        features: list[torch.Tensor] = []
-        seen: list[torch.Tensor] = []  # which of a patch's pixels of tissue the features are of
-        for images, labels in batches:
-            present = torch.as_tensor(labels, dtype=torch.bool)
-            image = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-            maps = self.maps(image, present)
-            tissue = torch.from_numpy(np.stack([~self._white(patch) for patch in self._patches(images)]))
-            named += present.unbind()
-            for layer in self.layers:
-                standard = standardise(maps[layer], present.to(self.device)).cpu()
-                thin = _thinned(standard.shape[-2:])
-                for score, kept in zip(standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
-                    scores[layer].append(score[:, kept])
-            if self._appearance is not None:
-                # fewer of these, and a patch at a time, for features may be many
-                some = torch.zeros(tissue[0, ::thin, ::thin].shape, dtype=torch.bool)
-                step = max(2, -(-max(some.shape) // _FEATURES))
-                some[::step, ::step] = True
-                close = self._appearance.features(self._features(image))
-                for k, kept in enumerate(tissue[:, ::thin, ::thin]):
-                    near = self.inner(upsample(close[k : k + 1], image.shape[-2:]))[0, :, ::thin, ::thin].cpu()
-                    features.append(near[:, kept & some])
-                    seen.append(some[kept])
+        patches = [patch for batch in brought_together([self._measured(*batch) for batch in batches]) for patch in batch]
+        scores = {layer: [patch.scores[layer] for patch in patches] for layer in self.layers}
+        named = [patch.present for patch in patches]
+        features = [patch.features for patch in patches if patch.features is not None]
+        seen = [patch.seen for patch in patches if patch.seen is not None]
         self.offsets = {}
         if self.share_prior and named:
             self.offsets = {layer: class_offsets(found, named, self.share_prior) for layer, found in scores.items()}
@@ -188,6 +165,28 @@ class PseudoMasker:
                 for k, own in enumerate(seen)
             ]
             self._appearance.fit(features, sure, named)
+
+    def _measured(self, images: np.ndarray, labels: np.ndarray) -> list[Measured]:
+        present = torch.as_tensor(labels, dtype=torch.bool)
+        image = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        maps = self.maps(image, present)
+        tissue = torch.from_numpy(np.stack([~self._white(patch) for patch in self._patches(images)]))
+        found = [Measured(named) for named in present.unbind()]
+        for layer in self.layers:
+            standard = standardise(maps[layer], present.to(self.device)).cpu()
+            thin = thinned(standard.shape[-2:])
+            for patch, score, kept in zip(found, standard[..., ::thin, ::thin], tissue[:, ::thin, ::thin], strict=True):
+                patch.scores[layer] = score[:, kept]
+        if self._appearance is not None:
+            # fewer of these, and a patch at a time, for features may be many
+            some = torch.zeros(tissue[0, ::thin, ::thin].shape, dtype=torch.bool)
+            step = max(2, -(-max(some.shape) // FEATURES))
+            some[::step, ::step] = True
+            close = self._appearance.features(self._features(image))
+            for k, (patch, kept) in enumerate(zip(found, tissue[:, ::thin, ::thin], strict=True)):
+                near = self.inner(upsample(close[k : k + 1], image.shape[-2:]))[0, :, ::thin, ::thin].cpu()
+                patch.features, patch.seen = near[:, kept & some], some[kept]
+        return found
 
     @torch.no_grad()
     def _features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -244,9 +243,3 @@ class PseudoMasker:
             inner = self.inner(image).to(self.device)
             scores[REFINED] = self.refinement(scores, named, inner, close)
         return scores
-
-
-def _thinned(size: Sequence[int]) -> int:
-    """Step between the pixels of a patch that are measured."""
-    side = min(size)
-    return max(_THIN, side // _SIDE) if side >= 8 * _THIN else 1
