@@ -22,6 +22,7 @@ from scripts.core.recipes import config_files
 from scripts.data.datalist import write_datalist
 from scripts.data.stain_jitter import RandStainJitterd
 from scripts.inference import load_model
+from scripts.inference.quality import FAST
 from scripts.networks.classifier import TissueClassifier
 from scripts.networks.segmenter import DeepLabV3Plus
 from scripts.pseudo_masks.consensus import CONSENSUS
@@ -314,7 +315,7 @@ def test_weights_say_how_they_are_used(places):
 
     assert described("train_classifier")["gate_threshold"] == 0.1
     assert described("train_classifier", gate_threshold=0.37)["gate_threshold"] == 0.37
-    assert described("train")["inference"] == {"flips": True, "window_scales": [1.0, 2.0]}
+    assert described("train")["inference"] == FAST
     other = {"flips": False, "window_scales": [0.5]}
     assert described("train", inference=other)["inference"] == other
     assert ConfigParser.load_config_file(config_files("import_checkpoint")[0])["gate_threshold"] == 0.1

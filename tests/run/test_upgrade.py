@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from scripts.core.facts import DatasetFacts
+from scripts.inference.quality import FAST
 from scripts.networks.classifier import TissueClassifier
 from scripts.networks.segmenter import DeepLabV3Plus
 from scripts.run import carried, record
@@ -96,7 +97,7 @@ def test_weights_are_described_from_what_the_run_recorded(old_run):
         state = torch.load(models / name, weights_only=True)
         assert all(torch.equal(v, state[k]) for k, v in weights.network.state_dict().items())
     assert read_description(models / "classifier.pt").gate_threshold == 0.1
-    assert read_description(models / "model.pt").inference == {"flips": True, "window_scales": [1.0, 2.0]}
+    assert read_description(models / "model.pt").inference == FAST
     assert load_weights(models / "classifier.pt", "classifier").network.layer == "b"
 
 
