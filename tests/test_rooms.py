@@ -15,7 +15,7 @@ FLOORS = (
     ("core",),
     ("data", "networks", "pages"),
     ("demo", "weights"),
-    ("pseudo_masks",),
+    ("pseudo_masks", "export"),
     ("methods",),
     ("training",),
     ("inference",),

@@ -38,6 +38,9 @@ _SETTINGS = (
     "temperature",
     "batch_size",
     "amp",
+    "form",
+    "export_dir",
+    "providers",
     "resample",
     "value_range",
     "own",
@@ -92,8 +95,9 @@ class TissueModel:
         model_dir: folder of weights and their descriptions.
         device: where the networks run; a GPU if there is one by default.
         settings: keys of ``inference.yaml``: ``gated``, ``quality``, ``gate_threshold``, ``flips``, ``turned``,
-            ``window_scales``, ``overlap``, ``temperature``, ``batch_size``, ``amp``, ``resample``, ``value_range``, and
-            ``own`` (Python files of one's own networks).
+            ``window_scales``, ``overlap``, ``temperature``, ``batch_size``, ``amp``, ``form`` with ``export_dir`` and
+            ``providers`` (exported networks), ``resample``, ``value_range``, and ``own`` (Python files of one's own
+            networks).
 
     Raises:
         FileNotFoundError: no weights.
@@ -117,6 +121,7 @@ class TissueModel:
             self.facts: DatasetFacts = parser.get_parsed_content("facts")
             self.network = parser.get_parsed_content("network").eval()
             self.inferer = parser.get_parsed_content("inferer")
+            self.form: str = parser.get_parsed_content("form")
             self._value_range = parser.get_parsed_content("value_range")
             self._pixel_size: PixelSize = parser.get_parsed_content("pixel_size")
             self.temperature: float = parser.get_parsed_content("temperature")
@@ -181,9 +186,11 @@ class TissueModel:
             patch: as for :meth:`classify`.
 
         Raises:
-            ValueError: a model without gate has no classifier.
+            ValueError: a model without gate has no classifier, and exported networks give no maps.
         """
         self._need_classifier()
+        if self.form != "pytorch":
+            raise ValueError(f"form {self.form}: an export has no maps within; load the model with form='pytorch'")
         masker = make_masker(self.network.classifier, None, self.facts, flips=self.network.flips, device=self.device)
         maps = masker.maps(self._batch(self._pixels(patch)), torch.ones(1, len(self.classes), dtype=torch.bool))
         return {layer: cam[0].float().cpu().numpy() for layer, cam in maps.items()}

@@ -43,7 +43,9 @@ class SameConv2d(nn.Conv2d):
         return functional.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _missing(self, size: int, kernel: int, stride: int, dilation: int) -> int:
-        return max(((size + stride - 1) // stride - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        short = (size + stride - 1) // stride * stride - stride + (kernel - 1) * dilation + 1 - size
+        # where the kernel reaches from step to step it is never below zero, which keeps the graphs of exports short
+        return short if (kernel - 1) * dilation + 1 >= stride else max(short, 0)
 
 
 class InvertedResidual(nn.Module):

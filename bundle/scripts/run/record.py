@@ -23,7 +23,7 @@ Parts = dict[str, str]
 # settings that say where, on what, how fast, how loudly and under which name a stage runs, not what it computes
 _WHERE = {
     "output_dir", "model_dir", "dataset_dir", "pseudo_mask_dir", "bundle_root", "own", "experiment", "parent_run", "recipe",
-    "device", "num_workers", "cache_num", "threads", "compile", "progress",
+    "device", "num_workers", "cache_num", "threads", "compile", "progress", "export_dir", "providers",
     "slides", "shard", "engine", "workers", "scheduler", "dry_run",
 }  # fmt: skip
 # of a training: another number of epochs is the same training, longer or shorter

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.extras import extra
 from ..core.image_files import is_hidden
 from ..core.paths import shown
 from ..core.ranges import MPP
 from ..data.groups import groups_of_slides
 from ..data.tables import Table, read_table
-from .extras import extra
 from .qupath import Region, read_qupath
 from .slide_files import SLIDE_SUFFIXES, is_slide_name, one_per_series
 

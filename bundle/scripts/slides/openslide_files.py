@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.extras import extra
 from ..core.paths import shown
-from .extras import extra
 from .slide_pixels import Box, Level, StatedMpp, UnreadableRegion, check_slide_size, over_white, whole_downsample
 
 __all__ = ["OpenSlidePixels", "openslide_vendor"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..core.extras import extra
 from ..core.facts import DatasetFacts
 from ..inference.certainty import certainty, grey
-from .extras import extra
 
 __all__ = ["ProbabilityStore", "unfinished"]
 

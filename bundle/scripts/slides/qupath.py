@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..core.atomic import atomic_path
+from ..core.extras import extra
 from ..core.facts import DatasetFacts
 from ..core.paths import shown
-from .extras import extra
 from .label_rows import LabelRows
 from .polygons import polygons
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .extras import extra
+from ..core.extras import extra
 from .regions import NOT_SAID, Area, Regions
 
 __all__ = ["Labelled", "PatchRule", "label_patches"]

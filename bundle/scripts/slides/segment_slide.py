@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
+from ..core.extras import extra
 from ..core.paths import shown
 from ..core.threads import set_threads
 from ..inference.model import TissueModel, load_model
 from ..inference.windows import WindowLook
 from .cohort_inputs import SlideTask
 from .damaged_parts import DamagedParts
-from .extras import extra
 from .label_rows import LabelRows
 from .probability_store import ProbabilityStore
 from .slide_files import check_unchanged, slide_state

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.atomic import discard_unfinished
+from ..core.extras import extra
 from ..core.facts import DatasetFacts
-from .extras import extra
 from .label_rows import LabelRows
 from .label_tiff import write_label_tiff
 from .qupath import write_qupath

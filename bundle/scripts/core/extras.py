@@ -1,4 +1,4 @@
-"""Packages that only slides need, and that not everybody has installed."""
+"""Packages that not every use of the bundle needs, and that not everybody has installed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Exports all graphs in all forms that are asked for, each checked before it has its name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.atomic import atomic_path, write_json
+from ..core.digest import file_sha256
+from ..core.progress import track
+from ..weights.files import Weights
+from .agreement import agreement, check_agreement
+from .export_description import describe_export
+from .exported_network import load_export
+from .forms import FORMS, GRAPHS, description_of, export_path, kinds_of
+from .gated_graph import GatedGraph
+from .onnx_files import write_onnx
+from .torchscript import write_torchscript
+
+__all__ = ["write_exports"]
+
+logger = logging.getLogger(__name__)
+
+# side in px of the images that graphs are made with: at a stride of 32 they have more than one pixel, so that none is taken
+# for a constant
+_EXAMPLE = 128
+
+_PROBABILITIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "segmenter": partial(torch.softmax, dim=1),
+    "classifier": torch.sigmoid,
+    "gated": nn.Identity(),
+}
+
+
+def write_exports(
+    folder: str | Path,
+    weights: Mapping[str, Weights],
+    patches: torch.Tensor,
+    gate_threshold: float | Sequence[float] | None,
+    graphs: Sequence[str] = tuple(GRAPHS),
+    forms: Sequence[str] = tuple(FORMS),
+    progress: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Write each graph in each form, with its description beside it.
+
+    Args:
+        folder: where they go.
+        weights: trained networks by their kinds, ``"segmenter"`` and ``"classifier"``.
+        patches: ``(N, 3, H, W)`` in [0, 1] on which each is compared with PyTorch.
+        gate_threshold: probability up to which classes are gated, of all or of each; ``None`` without a classifier.
+        graphs: keys of :data:`~.forms.GRAPHS`.
+        forms: keys of :data:`~.forms.FORMS`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        ``{file: figures of its check}``.
+
+    Raises:
+        ValueError: a network that cannot be exported, or an export that gives something else; the message names the file.
+        OSError: the folder cannot be written.
+    """
+    thresholds = None
+    if gate_threshold is not None:
+        classes = weights["segmenter" if "segmenter" in weights else "classifier"].facts.num_classes
+        listed = gate_threshold if isinstance(gate_threshold, Sequence) else [gate_threshold] * classes
+        thresholds = [float(t) for t in listed]
+    figures = {}
+    pairs = [(graph, form) for graph in graphs for form in forms]
+    for graph, form in track(pairs, "export", len(pairs), progress):
+        network = _network(graph, weights, thresholds)
+        path = export_path(folder, graph, form)
+        with atomic_path(path) as temporary:
+            example = torch.rand(2, 3, _EXAMPLE, _EXAMPLE, generator=torch.Generator().manual_seed(0))
+            how = _write(network, form, temporary, example, GRAPHS[graph])
+            check = agreement(load_export(temporary, form), network, patches, _PROBABILITIES[graph])
+            check_agreement(check, path.name, graph != "classifier")
+        content = describe_export(graph, form, weights, thresholds, how, check)
+        write_json(description_of(path), {**content, "sha256": file_sha256(path)})
+        logger.info(
+            "%s: %.1f MB, on %d patches probabilities differ from PyTorch's by at most %.1e, %.4f %% of the likeliest "
+            "classes are the same", path.name, path.stat().st_size / 1e6, check["patches"], check["largest_difference"],
+            100 * check["equal_argmax"],
+        )  # fmt: skip
+        figures[path.name] = check
+    return figures
+
+
+def _network(graph: str, weights: Mapping[str, Weights], thresholds: Sequence[float] | None) -> nn.Module:
+    networks = [weights[kind].network for kind in kinds_of(graph)]
+    return (GatedGraph(*networks, thresholds or []) if graph == "gated" else networks[0]).eval()
+
+
+def _write(network: nn.Module, form: str, path: Path, example: torch.Tensor, output: str) -> dict[str, Any]:
+    if form == "torchscript":
+        return write_torchscript(network, path, example)
+    return write_onnx(network, path, example, output)
