@@ -146,7 +146,7 @@ def test_the_page_has_every_file_of_an_export(exports):
     graphs = ("segmenter", "classifier", "gated")
     written = {p.name for p in exports.iterdir()} - stage
     assert written <= {f"{graph}{end}" for graph in graphs for end in ends}
-    assert len(ends) == 4 and len(written) == len(graphs) * 2 * len(FORMS)
+    assert len(ends) == 6 and len(written) == len(graphs) * 2 * len(FORMS)
 
 
 def test_exports_are_checked_on_the_patches_of_a_dataset(models, tmp_path, caplog):
@@ -258,4 +258,31 @@ def test_weights_that_are_absent_and_folders_that_cannot_be_written_are_named(mo
 
 def test_a_form_that_there_is_not_is_told(models, tmp_path):
     said = _error(_inference, models, tmp_path, form="tflite")
-    assert said == "form: found 'tflite', expected one of pytorch, torchscript, onnx"
+    assert said == "form: found 'tflite', expected one of pytorch, torchscript, onnx, onnx_int8"
+
+
+# --- whole numbers of 8 bits ----------------------------------------------------------------------------------------------
+
+
+@NEEDS_ONNX
+def test_int8_is_calibrated_on_training_patches_and_near(models, images, expected, tmp_path):
+    entries = [{"image": str(path), "label": [1, 0, 0]} for path in sorted(images.glob("patch*.png"))]
+    write_datalist(tmp_path / "data/datalist.json", FACTS, {"training": entries})
+    places = {"dataset_dir": str(tmp_path / "data"), "forms": ["onnx_int8"], "graphs": ["segmenter", "classifier"]}
+    folder = export(models, tmp_path, num_calibration=40, **places)
+    content = json.loads((folder / "segmenter.int8.onnx.json").read_text())
+    assert content["quantisation"]["patches"] == 40 and content["opset"] == 18
+    assert 1e-4 < content["check"]["largest_difference"] < 0.5 and content["check"]["equal_argmax"] >= 0.97
+    onnx = pytest.importorskip("onnx")
+    operators = [node.op_type for node in onnx.load(folder / "segmenter.int8.onnx").graph.node]
+    assert operators.count("QuantizeLinear") >= operators.count("Conv") > 5
+    places = {"model_dir": str(models), "dataset_dir": str(images), "output_dir": str(tmp_path)}
+    run_config("inference", places, form="onnx_int8")
+    found = _maps(tmp_path)
+    wrong = sum(int((found[name] != m).sum()) for name, m in expected.items())
+    assert 0 < wrong < 0.03 * sum(m.size for m in expected.values())
+
+
+def test_int8_needs_a_dataset(models, tmp_path):
+    said = _error(export, models, tmp_path, forms=["onnx_int8"])
+    assert said == "form onnx_int8: its ranges are measured on training patches; name a dataset: --dataset_dir DIR"

@@ -20,14 +20,15 @@ def test_figures_count_every_pixel_of_every_size():
     assert figures["sizes"] == [[20, 30], [15, 19], [40, 60]] and figures["patches"] == 10
     assert figures["pixels"] == 11 * 20 * 30 + 15 * 19 + 40 * 60
     assert figures["largest_difference"] == 0 and figures["equal_argmax"] == 1
-    check_agreement(figures, "a.onnx")
+    check_agreement(figures, "a.onnx", "onnx")
 
 
 def test_a_graph_that_is_wrong_at_one_size_alone_is_refused():
     figures = _figures(lambda image: _network(image) + 0.01 * (image.shape[2] % 2))
     assert figures["largest_difference"] == pytest.approx(0.01, rel=1e-4) and figures["equal_argmax"] == 1
     with pytest.raises(ValueError, match=r"a.onnx: not what PyTorch gives on 10 patches: .*up to 0.01, .*at most 0.0001"):
-        check_agreement(figures, "a.onnx")
+        check_agreement(figures, "a.onnx", "onnx")
+    check_agreement(figures, "a.int8.onnx", "onnx_int8")
 
 
 def test_other_classes_are_refused_but_of_a_classifier():
@@ -40,8 +41,8 @@ def test_other_classes_are_refused_but_of_a_classifier():
     figures = agreement(exported, lambda image: _network(image) * 1e-5, patches, lambda logits: logits)
     assert figures["largest_difference"] < 1e-4 and figures["equal_argmax"] < 0.01
     with pytest.raises(ValueError, match="likeliest classes the same; expected"):
-        check_agreement(figures, "a.ts")
-    check_agreement(figures, "a.ts", by_pixel=False)
+        check_agreement(figures, "a.ts", "torchscript")
+    check_agreement(figures, "a.ts", "torchscript", by_pixel=False)
 
 
 def test_what_is_no_number_is_a_difference():

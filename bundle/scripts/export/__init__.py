@@ -2,7 +2,7 @@
 
 from .exported_network import in_form
 from .forms import exported_files
-from .known_patches import known_patches
+from .known_patches import calibration_patches, known_patches
 from .write_exports import write_exports
 
-__all__ = ["exported_files", "in_form", "known_patches", "write_exports"]
+__all__ = ["calibration_patches", "exported_files", "in_form", "known_patches", "write_exports"]

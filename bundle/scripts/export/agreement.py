@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 
-__all__ = ["DIFFERENCE", "EQUAL", "agreement", "check_agreement"]
+__all__ = ["LIMITS", "agreement", "check_agreement"]
 
-#: Largest difference of a probability that an export may have.
-DIFFERENCE = 1e-4
-#: Least share of the pixels whose likeliest class must be the same.
-EQUAL = 0.9999
+#: Largest difference of a probability that an export may have, and least share of the pixels whose likeliest class must be
+#: the same; of whole numbers of 8 bits, which round, what those that are as good as float32 have with some room.
+LIMITS = {"torchscript": (1e-4, 0.9999), "onnx": (1e-4, 0.9999), "onnx_int8": (0.5, 0.97)}
 _BATCH = 8
 # cut off a patch so that its sides are no multiple of any stride
 _CUT = 5, 11
@@ -55,20 +54,22 @@ def agreement(
     }
 
 
-def check_agreement(figures: dict[str, Any], name: str, by_pixel: bool = True) -> None:
+def check_agreement(figures: dict[str, Any], name: str, form: str, by_pixel: bool = True) -> None:
     """Refuse an export that gives something else than PyTorch.
 
     Args:
         figures: see :func:`agreement`.
         name: of the file, for the message.
+        form: a key of :data:`LIMITS`.
         by_pixel: whether likeliest classes count, which those of a multi-label classifier do not.
 
     Raises:
-        ValueError: it differs by more than :data:`DIFFERENCE`, or in more pixels than :data:`EQUAL` leaves.
+        ValueError: it differs by more, or in more pixels, than its form may.
     """
-    if figures["largest_difference"] > DIFFERENCE or (by_pixel and figures["equal_argmax"] < EQUAL):
+    difference, equal = LIMITS[form]
+    if figures["largest_difference"] > difference or (by_pixel and figures["equal_argmax"] < equal):
         raise ValueError(
             f"{name}: not what PyTorch gives on {figures['patches']} patches: found probabilities that differ by up to "
             f"{figures['largest_difference']:.2g}, {100 * figures['equal_argmax']:.3f} % of the likeliest classes the same; "
-            f"expected at most {DIFFERENCE:g} and at least {100 * EQUAL:g} %; nothing was written"
+            f"expected at most {difference:g} and at least {100 * equal:g} %; nothing was written"
         )

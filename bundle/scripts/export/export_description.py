@@ -19,7 +19,8 @@ __all__ = ["describe_export", "read_export"]
 
 _FORMAT = 1
 _MAX_BYTES = 2**20
-_PACKAGES = {"torchscript": ("torch",), "onnx": ("torch", "onnx", "onnxscript", "onnxruntime")}
+_ONNX = ("torch", "onnx", "onnxscript", "onnxruntime")
+_PACKAGES = {"torchscript": ("torch",), "onnx": _ONNX, "onnx_int8": _ONNX}
 
 
 def describe_export(
@@ -34,7 +35,7 @@ def describe_export(
 
     Args:
         graph: ``"segmenter"``, ``"classifier"`` or ``"gated"``.
-        form: ``"torchscript"`` or ``"onnx"``.
+        form: a key of :data:`~.forms.FORMS`.
         weights: those that it was made of, by their kinds.
         gate_threshold: probability up to which each class is gated; ``None`` where there is no classifier.
         how: how it was made, such as the ``opset`` of ONNX.

@@ -46,7 +46,7 @@ def in_form(
 
     Args:
         weights: the weights.
-        form: ``"pytorch"``; or ``"torchscript"``, ``"onnx"``: as ``export.yaml`` has written them.
+        form: ``"pytorch"``; or ``"torchscript"``, ``"onnx"``, ``"onnx_int8"``: as ``export.yaml`` has written them.
         folder: where it has written them.
         device: where the network runs.
         providers: of ONNX Runtime, see :func:`~.onnx_files.chosen_providers`.

@@ -11,7 +11,7 @@ __all__ = ["FORMS", "GRAPHS", "command", "description_of", "export_path", "expor
 GRAPHS = {"segmenter": "logits", "classifier": "logits", "gated": "probabilities"}
 
 #: Ends of the names of files, by their form.
-FORMS = {"torchscript": ".ts", "onnx": ".onnx"}
+FORMS = {"torchscript": ".ts", "onnx": ".onnx", "onnx_int8": ".int8.onnx"}
 
 
 def kinds_of(graph: str) -> tuple[str, ...]:

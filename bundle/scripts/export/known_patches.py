@@ -12,7 +12,7 @@ from ..core.images import read_image
 from ..data.datalist import read_datalist
 from ..demo.tissue import draw_tissue
 
-__all__ = ["known_patches"]
+__all__ = ["calibration_patches", "known_patches"]
 
 _LEAST = 64  # px, of drawn tissue
 
@@ -45,6 +45,17 @@ def known_patches(dataset_dir: str | Path | None, count: int, size: Sequence[int
         images = [read_image(entries[number]["image"]) for number in sorted(chosen)]
     fitted = [_of_size(image, size) for image in images]
     return torch.from_numpy(np.stack(fitted).transpose(0, 3, 1, 2).astype(np.float32)) / 255
+
+
+def calibration_patches(dataset_dir: str | Path | None, count: int, size: Sequence[int], seed: int = 0) -> torch.Tensor:
+    """Training patches by which the ranges of whole numbers are measured; see :func:`known_patches`.
+
+    Raises:
+        ValueError: no dataset is given: ranges of drawn tissue are not those of any other.
+    """
+    if dataset_dir is None:
+        raise ValueError("form onnx_int8: its ranges are measured on training patches; name a dataset: --dataset_dir DIR")
+    return known_patches(dataset_dir, count, size, seed)
 
 
 def _of_size(image: np.ndarray, size: Sequence[int]) -> np.ndarray:

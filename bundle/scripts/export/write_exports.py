@@ -18,8 +18,9 @@ from ..weights.files import Weights
 from .agreement import agreement, check_agreement
 from .export_description import describe_export
 from .exported_network import load_export
-from .forms import FORMS, GRAPHS, description_of, export_path, kinds_of
+from .forms import GRAPHS, description_of, export_path, kinds_of
 from .gated_graph import GatedGraph
+from .int8 import write_int8
 from .onnx_files import write_onnx
 from .torchscript import write_torchscript
 
@@ -44,7 +45,8 @@ def write_exports(
     patches: torch.Tensor,
     gate_threshold: float | Sequence[float] | None,
     graphs: Sequence[str] = tuple(GRAPHS),
-    forms: Sequence[str] = tuple(FORMS),
+    forms: Sequence[str] = ("torchscript", "onnx"),
+    calibration: torch.Tensor | None = None,
     progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """Write each graph in each form, with its description beside it.
@@ -56,6 +58,7 @@ def write_exports(
         gate_threshold: probability up to which classes are gated, of all or of each; ``None`` without a classifier.
         graphs: keys of :data:`~.forms.GRAPHS`.
         forms: keys of :data:`~.forms.FORMS`.
+        calibration: training patches like ``patches``, for ``"onnx_int8"``.
         progress: whether to show a progress bar.
 
     Returns:
@@ -77,9 +80,9 @@ def write_exports(
         path = export_path(folder, graph, form)
         with atomic_path(path) as temporary:
             example = torch.rand(2, 3, _EXAMPLE, _EXAMPLE, generator=torch.Generator().manual_seed(0))
-            how = _write(network, form, temporary, example, GRAPHS[graph])
+            how = _write(network, form, temporary, example, GRAPHS[graph], calibration)
             check = agreement(load_export(temporary, form), network, patches, _PROBABILITIES[graph])
-            check_agreement(check, path.name, graph != "classifier")
+            check_agreement(check, path.name, form, graph != "classifier")
         content = describe_export(graph, form, weights, thresholds, how, check)
         write_json(description_of(path), {**content, "sha256": file_sha256(path)})
         logger.info(
@@ -96,7 +99,11 @@ def _network(graph: str, weights: Mapping[str, Weights], thresholds: Sequence[fl
     return (GatedGraph(*networks, thresholds or []) if graph == "gated" else networks[0]).eval()
 
 
-def _write(network: nn.Module, form: str, path: Path, example: torch.Tensor, output: str) -> dict[str, Any]:
+def _write(
+    network: nn.Module, form: str, path: Path, example: torch.Tensor, output: str, calibration: torch.Tensor | None
+) -> dict[str, Any]:
     if form == "torchscript":
         return write_torchscript(network, path, example)
+    if form == "onnx_int8":
+        return write_int8(network, path, example, output, calibration)
     return write_onnx(network, path, example, output)
