@@ -149,6 +149,16 @@ def test_the_page_has_every_file_of_an_export(exports):
     assert len(ends) == 6 and len(written) == len(graphs) * 2 * len(FORMS)
 
 
+@NEEDS_ONNX
+def test_the_page_s_python_runs(exports, tmp_path, monkeypatch, capsys):
+    page = Path(BUNDLE_ROOT) / "docs/how-to/export.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    (tmp_path / "my_run").symlink_to(exports.parent)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, page.name, "exec"), {})
+    assert capsys.readouterr().out == "(1, 224, 224)\n"
+
+
 def test_exports_are_checked_on_the_patches_of_a_dataset(models, tmp_path, caplog):
     caplog.set_level("INFO")
     data = tmp_path / "data"
@@ -160,7 +170,7 @@ def test_exports_are_checked_on_the_patches_of_a_dataset(models, tmp_path, caplo
     assert sorted(p.name for p in folder.glob("segmenter*")) == ["segmenter.ts", "segmenter.ts.json"]
     assert not list(folder.glob("[cg][la]*")) and not list(folder.glob(".writing*"))
     assert json.loads((folder / "segmenter.ts.json").read_text())["check"]["patches"] == 3
-    assert "segmenter.ts: 0.1 MB, on 3 patches probabilities differ" in caplog.text
+    assert "segmenter.ts: on 3 patches probabilities differ" in caplog.text
 
 
 # --- what is wrong is said ----------------------------------------------------------------------------------------------
@@ -259,6 +269,11 @@ def test_weights_that_are_absent_and_folders_that_cannot_be_written_are_named(mo
 def test_a_form_that_there_is_not_is_told(models, tmp_path):
     said = _error(_inference, models, tmp_path, form="tflite")
     assert said == "form: found 'tflite', expected one of pytorch, torchscript, onnx, onnx_int8"
+
+
+def test_a_form_of_a_graph_that_is_not_asked_for_is_told(models, tmp_path):
+    said = _error(export, models, tmp_path, forms=["wsinfer"], graphs=["segmenter"])
+    assert said == "forms: wsinfer is of the classifier alone, found graphs ['segmenter']; add it to these"
 
 
 # --- whole numbers of 8 bits ----------------------------------------------------------------------------------------------

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["FORMS", "GRAPHS", "command", "description_of", "export_path", "exported_files", "kinds_of"]
+__all__ = ["FORMS", "GRAPHS", "HAND_OVER", "command", "description_of", "export_path", "exported_files", "kinds_of"]
 
 #: What a graph gives for images ``(N, 3, H, W)`` in [0, 1], by its name.
 GRAPHS = {"segmenter": "logits", "classifier": "logits", "gated": "probabilities"}
 
 #: Ends of the names of files, by their form.
 FORMS = {"torchscript": ".ts", "onnx": ".onnx", "onnx_int8": ".int8.onnx"}
+
+#: Forms of other programs, and the graph that each takes.
+HAND_OVER = {"bioimageio": "segmenter", "wsinfer": "classifier"}
 
 
 def kinds_of(graph: str) -> tuple[str, ...]:

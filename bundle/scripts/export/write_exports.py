@@ -16,13 +16,15 @@ from ..core.digest import file_sha256
 from ..core.progress import track
 from ..weights.files import Weights
 from .agreement import agreement, check_agreement
+from .bioimageio_model import write_bioimageio
 from .export_description import describe_export
 from .exported_network import load_export
-from .forms import GRAPHS, description_of, export_path, kinds_of
+from .forms import GRAPHS, HAND_OVER, description_of, export_path, kinds_of
 from .gated_graph import GatedGraph
 from .int8 import write_int8
 from .onnx_files import write_onnx
 from .torchscript import write_torchscript
+from .wsinfer_model import write_wsinfer
 
 __all__ = ["write_exports"]
 
@@ -57,7 +59,7 @@ def write_exports(
         patches: ``(N, 3, H, W)`` in [0, 1] on which each is compared with PyTorch.
         gate_threshold: probability up to which classes are gated, of all or of each; ``None`` without a classifier.
         graphs: keys of :data:`~.forms.GRAPHS`.
-        forms: keys of :data:`~.forms.FORMS`.
+        forms: keys of :data:`~.forms.FORMS`; or of :data:`~.forms.HAND_OVER`, which take one graph each.
         calibration: training patches like ``patches``, for ``"onnx_int8"``.
         progress: whether to show a progress bar.
 
@@ -65,7 +67,8 @@ def write_exports(
         ``{file: figures of its check}``.
 
     Raises:
-        ValueError: a network that cannot be exported, or an export that gives something else; the message names the file.
+        ValueError: a form whose graph is not asked for, a network that cannot be exported, or an export that gives something
+            else; the message names the file.
         OSError: the folder cannot be written.
     """
     thresholds = None
@@ -73,22 +76,32 @@ def write_exports(
         classes = weights["segmenter" if "segmenter" in weights else "classifier"].facts.num_classes
         listed = gate_threshold if isinstance(gate_threshold, Sequence) else [gate_threshold] * classes
         thresholds = [float(t) for t in listed]
-    figures = {}
-    pairs = [(graph, form) for graph in graphs for form in forms]
+    folder, figures = Path(folder), {}
+    example = torch.rand(2, 3, _EXAMPLE, _EXAMPLE, generator=torch.Generator().manual_seed(0))
+    if alone := [form for form in forms if HAND_OVER.get(form, graphs[0]) not in graphs]:
+        raise ValueError(
+            f"forms: {alone[0]} is of the {HAND_OVER[alone[0]]} alone, found graphs {list(graphs)}; add it to these"
+        )
+    pairs = [(graph, form) for graph in graphs for form in forms if HAND_OVER.get(form, graph) == graph]
     for graph, form in track(pairs, "export", len(pairs), progress):
-        network = _network(graph, weights, thresholds)
-        path = export_path(folder, graph, form)
-        with atomic_path(path) as temporary:
-            example = torch.rand(2, 3, _EXAMPLE, _EXAMPLE, generator=torch.Generator().manual_seed(0))
-            how = _write(network, form, temporary, example, GRAPHS[graph], calibration)
-            check = agreement(load_export(temporary, form), network, patches, _PROBABILITIES[graph])
-            check_agreement(check, path.name, form, graph != "classifier")
-        content = describe_export(graph, form, weights, thresholds, how, check)
-        write_json(description_of(path), {**content, "sha256": file_sha256(path)})
+        if form == "bioimageio":
+            path = folder / f"{graph}.bioimageio.zip"
+            check = write_bioimageio(path, weights[graph], patches, example)
+        elif form == "wsinfer":
+            path = folder / f"{graph}.wsinfer"
+            check = write_wsinfer(path, weights[graph], patches, example)
+        else:
+            path = export_path(folder, graph, form)
+            network = _network(graph, weights, thresholds)
+            with atomic_path(path) as temporary:
+                how = _write(network, form, temporary, example, GRAPHS[graph], calibration)
+                check = agreement(load_export(temporary, form), network, patches, _PROBABILITIES[graph])
+                check_agreement(check, path.name, form, graph != "classifier")
+            content = describe_export(graph, form, weights, thresholds, how, check)
+            write_json(description_of(path), {**content, "sha256": file_sha256(path)})
         logger.info(
-            "%s: %.1f MB, on %d patches probabilities differ from PyTorch's by at most %.1e, %.4f %% of the likeliest "
-            "classes are the same", path.name, path.stat().st_size / 1e6, check["patches"], check["largest_difference"],
-            100 * check["equal_argmax"],
+            "%s: on %d patches probabilities differ from PyTorch's by at most %.1e, %.4f %% of the likeliest classes are "
+            "the same", path.name, check["patches"], check["largest_difference"], 100 * check["equal_argmax"],
         )  # fmt: skip
         figures[path.name] = check
     return figures
