@@ -31,6 +31,21 @@ def test_a_graph_that_is_wrong_at_one_size_alone_is_refused():
     check_agreement(figures, "a.int8.onnx", "onnx_int8")
 
 
+def test_whole_numbers_may_change_few_pixels_wholly_and_a_classifier_little():
+    def exported(image):
+        logits = _network(image).clone()
+        logits[:, :, :1, :1] = 1 - logits[:, :, :1, :1]
+        return logits
+
+    figures = _figures(exported)
+    assert figures["largest_difference"] > 0.5 and 0.99 < figures["equal_argmax"] < 1
+    check_agreement(figures, "gated.int8.onnx", "onnx_int8")
+    with pytest.raises(ValueError, match=r"expected at most 0\.5"):
+        check_agreement(figures, "classifier.int8.onnx", "onnx_int8", by_pixel=False)
+    with pytest.raises(ValueError, match="expected at most 1 and at least 97 %; the file was not written"):
+        check_agreement(_figures(lambda image: _network(image).flip(1)), "gated.int8.onnx", "onnx_int8")
+
+
 def test_other_classes_are_refused_but_of_a_classifier():
     def exported(image):
         """So near a half that the likeliest class is another one in a few pixels."""

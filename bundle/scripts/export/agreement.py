@@ -10,7 +10,7 @@ import torch
 __all__ = ["LIMITS", "agreement", "check_agreement"]
 
 #: Largest difference of a probability that an export may have, and least share of the pixels whose likeliest class must be
-#: the same; of whole numbers of 8 bits, which round, what those that are as good as float32 have with some room.
+#: the same; of whole numbers of 8 bits, which round, what those that score like float32 have, with some room.
 LIMITS = {"torchscript": (1e-4, 0.9999), "onnx": (1e-4, 0.9999), "onnx_int8": (0.5, 0.97)}
 _BATCH = 8
 # cut off a patch so that its sides are no multiple of any stride
@@ -67,9 +67,13 @@ def check_agreement(figures: dict[str, Any], name: str, form: str, by_pixel: boo
         ValueError: it differs by more, or in more pixels, than its form may.
     """
     difference, equal = LIMITS[form]
+    if (
+        by_pixel and form == "onnx_int8"
+    ):  # where rounding moves a border or a gate, a pixel changes wholly: how many do, counts
+        difference = 1.0
     if figures["largest_difference"] > difference or (by_pixel and figures["equal_argmax"] < equal):
         raise ValueError(
             f"{name}: not what PyTorch gives on {figures['patches']} patches: found probabilities that differ by up to "
             f"{figures['largest_difference']:.2g}, {100 * figures['equal_argmax']:.3f} % of the likeliest classes the same; "
-            f"expected at most {difference:g} and at least {100 * equal:g} %; nothing was written"
+            f"expected at most {difference:g} and at least {100 * equal:g} %; the file was not written"
         )
