@@ -94,14 +94,15 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def save_state(path: str | Path, state: Any, save: Callable[[Any, Any], None] = torch.save) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically, of the same bytes for the same state.
 
     Raises:
         OSError: it cannot be written.
     """
     with atomic_path(path) as temporary:
         try:
-            save(state, temporary)
+            with temporary.open("wb") as file:  # whose name, which is another each time, would go into the archive
+                save(state, file)
         except RuntimeError as error:  # what PyTorch makes of an error of the file system
             if "inline_container" not in str(error):
                 raise

@@ -13,8 +13,8 @@ from ..core.white import white_background
 from ..networks.classifier import TissueClassifier
 from ..networks.winograd import with_winograd
 from .appearance import Appearance
+from .calibration import FEATURES, Measured, thinned
 from .cam import grad_cam, upsample
-from .measured import FEATURES, Measured, thinned
 from .refinement import REFINED, Refinement
 from .shares import class_offsets, standardise
 
