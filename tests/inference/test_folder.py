@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+import torchrun
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 from scripts import BUNDLE_ROOT
@@ -296,3 +297,22 @@ def test_a_full_disk_is_an_error_of_every_format_and_leaves_nothing_half_written
     with _full_disk(2000), pytest.raises(OSError, match=r"."):
         write_mask(tmp_path / f"m.{output_format}", noise, FACTS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_segment_what_one_does(tmp_path):
+    """Five images, one of which is none."""
+    models = write_models(tmp_path / "models", FACTS)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        write_image(tmp_path / f"images/i{number}.png", rng.integers(0, 200, (40, 48, 3), dtype=np.uint8))
+    (tmp_path / "images/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    places = {"dataset_dir": str(tmp_path / "images"), "model_dir": str(models), "mpp": 0.5, "progress": False}
+    said = {}
+    for count in (1, 2):
+        process = torchrun.start("inference", {**places, "output_dir": str(tmp_path / str(count))}, count)
+        said[count], _ = process.communicate(timeout=240)
+        assert process.returncode == 1 and "1 images were skipped" in said[count] and "broken.png" in said[count]
+    one, two = (tmp_path / f"{count}/inference" for count in (1, 2))
+    files = {p.name for p in one.iterdir() if p.suffix in (".png", ".csv")}
+    assert len(files) == 9 and files == {p.name for p in two.iterdir() if p.suffix in (".png", ".csv")}
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)

@@ -10,6 +10,8 @@ from typing import TypeVar
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
+from .processes import is_main
+
 __all__ = ["EngineProgress", "Overall", "overall_progress", "track"]
 
 _Item = TypeVar("_Item")
@@ -76,7 +78,7 @@ class EngineProgress:
 
     def __init__(self, name: str, show: bool = True) -> None:
         self.name = name
-        self.show = show
+        self.show = show and is_main()
         self.bar: tqdm | None = None
         self._first = 0
 
@@ -121,5 +123,5 @@ class EngineProgress:
 
 def track(items: Iterable[_Item], name: str, total: int, show: bool = True) -> Iterable[_Item]:
     """Items of a loop, with a bar of its own, unless the pipeline has one over all stages."""
-    own = show and not _overall
+    own = show and is_main() and not _overall
     return tqdm(items, desc=name, total=total, leave=False, disable=None if own else True, file=sys.stderr)

@@ -16,6 +16,7 @@ from ..core.facts import DatasetFacts
 from ..core.image_writers import write_grey, write_image, write_mask
 from ..core.paths import shown
 from ..core.pictures import background_area, class_areas, overlay
+from ..core.processes import gathered, is_main
 from .areas_table import areas_csv
 from .certainty import certainty, grey, mean_certainty
 from .inference_page import write_inference_page
@@ -125,11 +126,17 @@ class SavePredictions:
         write_json(f"{target}{AREAS}", content)
 
     def finish(self) -> dict[str, Any]:
-        """Write ``areas.csv`` and ``report.html`` over all images of this fingerprint; an error if one was skipped.
+        """Write ``areas.csv`` and ``report.html`` over all images of this fingerprint; an error if one was skipped. The
+        first of several processes writes, once all are done.
 
         Raises:
             SystemExit: images were skipped; all others are done.
         """
+        parts = gathered((self.faults, self._skipped))
+        if not is_main():
+            return {}
+        self.faults = [fault for faults, _ in parts for fault in faults]
+        self._skipped = {name for _, names in parts for name in names}
         done = Results(self.folder).of(self.fingerprint)
         rows = {name: row for name, row in done.items() if name not in self._skipped}
         write_text(self.folder / "areas.csv", areas_csv(rows.values(), self.facts))

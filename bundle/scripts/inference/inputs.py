@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..core.geometry import as_mpp
 from ..core.image_files import image_files
 from ..core.images import IMAGE_SUFFIXES, suffix
 from ..core.paths import shown
+from ..core.processes import from_main, is_main, shared_out
 from ..data.datalist import read_datalist
 from ..data.tables import read_table
 from .results import AREAS, Results, made_from
@@ -45,7 +46,7 @@ class Inputs:
 
 
 def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fingerprint: str = "") -> Inputs:
-    """Find the images to segment.
+    """Find the images to segment; of several processes each has its share of what the first one finds.
 
     Args:
         source: a folder (searched with its subfolders), an image, a ``datalist.json`` (its test section), a table with
@@ -60,6 +61,12 @@ def inference_inputs(source: str | Path | Sequence[str], folder: str | Path, fin
         FileExistsError: the result of another image would be overwritten.
         ValueError: a malformed list.
     """
+    found = from_main(_found(source, folder, fingerprint) if is_main() else None)
+    assert found is not None
+    return replace(found, entries=shared_out(found.entries), faults=found.faults if is_main() else [])
+
+
+def _found(source: str | Path | Sequence[str], folder: str | Path, fingerprint: str) -> Inputs:
     listed, faults = _listed(source, folder)
     there = {file: mpp for file, mpp in listed.items() if file.is_file()}
     faults += [f"{file}: no such file" for file in listed if file not in there]

@@ -93,7 +93,7 @@ def generate_pseudo_masks(
             _calibrate(masker, entries, progress, num_workers)
             measured = True
         if mine := shared_out(todo):
-            _run(masker, mine, some, place, progress and is_main(), num_workers)
+            _run(masker, mine, some, place, progress, num_workers)
         wait_for_all()
         if consensus and is_main():
             write_consensus(some, place, masker.outputs, consensus, masker.facts, progress)
@@ -148,7 +148,7 @@ def _calibrate(masker: PseudoMasker, placed: Sequence[Mapping[str, Any]], progre
     batches = shared_out(alike_batches(several_classes(placed), 16))
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = decoded(batches, pool, _reader(masker, placed))
-        shown = track(found, "calibration", len(batches), progress and is_main())
+        shown = track(found, "calibration", len(batches), progress)
         masker.calibrate((np.stack(images), np.array([e["label"] for e in entries])) for entries, images in shown)
 
 

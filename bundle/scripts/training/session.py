@@ -152,7 +152,7 @@ class TrainingSession:
             self.stage.mlflow_handler().attach(self.trainer)
         self.resume.attach(self.trainer)  # after everything that it saves
         EpochLog(self.stage, self.evaluator, self.score, lambda: self.best.epoch).attach(self.trainer)
-        EngineProgress(self.title, self.progress and is_main()).attach(self.trainer)
+        EngineProgress(self.title, self.progress).attach(self.trainer)
 
     def _validates(self, engine: Engine, epoch: int) -> bool:
         return epoch % self.val_interval == 0 or epoch == engine.state.max_epochs
