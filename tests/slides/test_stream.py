@@ -93,7 +93,8 @@ CASES = [
 
 @pytest.mark.parametrize("scales", [(1,), (1, 0.5), (1, 0.75, 0.3)])
 @pytest.mark.parametrize(("size", "window", "overlap", "kind", "white"), CASES)
-def test_bands_are_the_map_of_one_pass(size, window, overlap, kind, white, scales):
+def test_bands_are_the_map_of_one_pass(size, window, overlap, kind, white, scales, monkeypatch):
+    monkeypatch.setattr("scripts.slides.stream._COLUMNS", 100)  # pieces of a span
     slide, mask = Slide(size), mask_of(size, kind)
     found = list(stream(slide, mask, window, overlap, white, scales=scales).bands())
     assert slide.reads.max() == 1

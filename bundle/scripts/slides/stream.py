@@ -20,6 +20,8 @@ __all__ = ["Band", "Stream"]
 
 # White is white in components of at least so many pixels: what lies that far from a pixel cannot change what it is.
 _MARGIN = 50
+# Columns of the map whose maps are joined at once.
+_COLUMNS = 2048
 
 
 @dataclass(frozen=True)
@@ -133,17 +135,18 @@ class Stream:
         part = slice(first - row.first, None)
         labels = np.full(row.tissue.shape, self.background, np.uint8)
         kept = np.zeros((self.classes, *row.tissue.shape), np.float32) if self.probabilities else None
-        for (left, right), white in zip(row.spans, row.white, strict=True):
+        for left, right in _pieces(row.spans):
             box = (row.first, row.last - row.first, left, right)
             found, seen = _mean(blends, [look.weight for look in self.looks], box)
             means = {"maps": found, "classes": values.means(*box)} if values else {"maps": found}
             found = self.join({name: torch.from_numpy(maps)[None] for name, maps in means.items()})[0].numpy()
             tissue = row.tissue[:, left:right] & seen
             labels[:, left:right][tissue] = _likeliest(found)[tissue]
-            if white is not None:
-                labels[:, left:right][white] = self.background
             if kept is not None:
                 kept[:, :, left:right] = found * tissue
+        for (left, right), white in zip(row.spans, row.white, strict=True):
+            if white is not None:
+                labels[:, left:right][white] = self.background
         count, pixels = sum(len(windows.lefts) for windows in row.windows), int(row.tissue[part].sum())
         return Band(first, labels[part], count, pixels, None if kept is None else kept[:, part])
 
@@ -194,6 +197,13 @@ class Stream:
             return None
         pixels = strip.get(top - _MARGIN, left - _MARGIN, last - top + 2 * _MARGIN, right - left + 2 * _MARGIN)
         return white_background(pixels)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+
+
+def _pieces(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans in pieces, so that what is made of them takes little memory."""
+    for left, right in spans:
+        for first in range(left, right, _COLUMNS):
+            yield first, min(right, first + _COLUMNS)
 
 
 def _mean(blends: Sequence[Blend], weights: Sequence[int], box: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
