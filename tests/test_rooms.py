@@ -20,8 +20,8 @@ FLOORS = (
     ("training",),
     ("inference",),
     ("slides",),
-    ("evaluation",),
-    ("run", "package"),
+    ("evaluation", "package"),
+    ("run",),
     ("doctor",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -13,13 +13,15 @@ from ..weights.description import Description
 from ..weights.metadata import model_metadata
 from .measured import Measured
 
-__all__ = ["zoo_metadata"]
+__all__ = ["required_packages", "zoo_metadata"]
 
 # what only the people know who give their weights away
 _TOLD = (
     "name", "task", "description", "authors", "copyright", "data_source", "data_type", "image_classes", "label_classes",
     "pred_classes", "intended_use", "license",
 )  # fmt: skip
+# packages whose versions have a key of their own
+_OWN_KEYS = {"monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy"}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -57,15 +59,20 @@ def zoo_metadata(
         content["changelog"] = {version: line, **content["changelog"]}
     content["version"] = version or bundle
     content.update(_checked(told))
-    for key, package in (("monai_version", "monai"), ("pytorch_version", "torch"), ("numpy_version", "numpy")):
-        content[key] = _installed(package, content[key])
-    required = content["required_packages_version"]
-    content["required_packages_version"] = {name: _installed(name, tested) for name, tested in required.items()}
+    versions = required_packages(content)
+    content.update({key: versions.pop(package) for key, package in _OWN_KEYS.items()})
+    content["required_packages_version"] = versions
     content["mpp"] = segmenter.facts.mpp
     content["patch_size"] = list(segmenter.patch_size)
     content["eval_metrics"] = {f"{m.name}_{key}": _rounded(value) for m in figures for key, value in m.figures.items()}
     content["measured_on"] = {m.name: f"{m.of}, {m.on}" for m in figures}
     return content
+
+
+def required_packages(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Versions of the packages that the bundle needs: those installed, else those in its metadata."""
+    tested = {package: metadata[key] for key, package in _OWN_KEYS.items()} | metadata["required_packages_version"]
+    return {name: _installed(name, version) for name, version in tested.items()}
 
 
 def _checked(told: Mapping[str, Any]) -> dict[str, Any]:

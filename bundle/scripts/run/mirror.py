@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from monai.handlers import MLFlowHandler
@@ -120,7 +121,7 @@ class Mirror:
         for run in read_journal(folder):
             if key in (None, run.key):
                 copy = self._copy_of(run)
-                client = self._handler(run.header["experiment"]).client
+                client = self.client(run.header["experiment"])
                 for entry in run.entries[copy.entries :]:
                     self._add(client, copy, entry)
                     count += 1
@@ -130,6 +131,10 @@ class Mirror:
         """Id of the MLflow run of a journal's run that was copied."""
         copy = self._copies.get(key)
         return copy.run_id if copy else None
+
+    def client(self, experiment: str) -> MlflowClient:
+        """MLflow's client, of an experiment's store."""
+        return self._handler(experiment).client
 
     def close(self) -> None:
         """Let go of SQLite files; they are opened again when needed."""

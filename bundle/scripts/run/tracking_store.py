@@ -20,7 +20,13 @@ __all__ = ["artifact_root", "prepare_store", "sqlite_uri", "store_file"]
 _PARTS = ("-journal", "-wal", "-shm", "")
 # s: for another's write, and for another's making of the file, which takes seconds and on a busy machine many
 _WRITE_PATIENCE, _MAKING_PATIENCE = 5.0, 120.0
-_PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 def sqlite_uri(path: str | Path) -> str:
