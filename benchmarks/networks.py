@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from harness import alternate, print_table, record
@@ -31,7 +31,7 @@ CLASSES = 4
 PATCHES = {"LUAD-HistoSeg": 16_678, "BCSS-WSSS": 23_422}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=224, help="side of a patch in px (default 224)")
     parser.add_argument("--batch-size", type=int, default=16, help="patches per step (default 16)")
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="benchmarks/results/networks.json", help="JSON record")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     device = torch.device(options.device)
     torch.manual_seed(options.seed)
     n = options.batch_size
