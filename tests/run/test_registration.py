@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 import numpy as np
@@ -210,6 +211,9 @@ def test_a_moved_run_has_its_model_with_it(out, tmp_path):
     image = np.full((40, 40, 3), 150, np.uint8)
     segmented = mlflow.pyfunc.load_model(version.source, model_config={"quality": "best", "device": "cpu"}).predict(image)
     assert np.array_equal(segmented, load_model(moved / "models", "cpu", quality="best").segment(image).label_map)
+    example = Path(unquote(urlsplit(version.source).path)) / "serving_input_example.json"
+    served = mlflow.models.validate_serving_input(version.source, example.read_text())
+    assert served.shape == (32, 32) and served.dtype == np.uint8
 
 
 def test_what_cannot_be_registered_is_refused_before_anything_is_logged(out, tmp_path):

@@ -37,7 +37,8 @@ class PyfuncSegmenter:
         Raises:
             ValueError: not such an image, or a pixel size that is out of range.
         """
-        return self.model.segment(np.asarray(image), mpp=(params or {}).get("mpp") or None).label_map
+        mpp = (params or {}).get("mpp") or self.model.facts.mpp
+        return self.model.segment(np.asarray(image), mpp=mpp).label_map
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PyfuncSegmenter:
