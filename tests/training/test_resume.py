@@ -206,3 +206,15 @@ def test_an_epoch_without_a_batch_is_refused(tmp_path):
     trainer.state.epoch_length = 0
     with pytest.raises(ValueError, match="an epoch has no batch"):
         Resume(SimpleNamespace(folder=tmp_path), {}).attach(trainer)
+
+
+def test_a_state_of_another_number_of_processes_is_kept_and_training_starts_anew(tmp_path, caplog):
+    """Whose epochs had another number of steps."""
+    expected = _run(tmp_path / "one", 3)
+    state = torch.load(tmp_path / "one/last.pt", weights_only=True)
+    assert state["processes"] == 1
+    torch.save({**state, "epoch": 2, "processes": 2}, tmp_path / "one/last.pt")
+    found = _run(tmp_path / "one", 3)
+    assert "(it is of 2 processes, found 1): it is kept as" in caplog.text
+    assert len(list((tmp_path / "one").glob("*last*"))) == 2
+    assert all(torch.equal(found[0][name], value) for name, value in expected[0].items())
