@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torchrun
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 from scripts import BUNDLE_ROOT
@@ -62,3 +63,20 @@ def test_images_of_other_pixel_sizes_are_scored_at_the_weights(tmp_path, monkeyp
     weights = {kind: file_sha256(models / name) for kind, name in FILES.items()}
     assert scores["measured_on"] == {"dataset": "dataset", "section": "test", "weights": weights, "images": 2}
     assert read_geometry(tmp_path / "evaluate/label_maps/segmenter/fine.png").mpp == (0.25, 0.25)
+
+
+def test_two_processes_score_what_one_does(tmp_path):
+    models, rng = write_models(tmp_path / "models", FACTS), np.random.default_rng(0)
+    for name in "xyz":
+        write_image(tmp_path / f"data/{name}.png", rng.integers(0, 255, (40, 48, 3), dtype=np.uint8))
+        write_mask(tmp_path / f"data/{name}_mask.png", rng.integers(0, 3, (40, 48)), FACTS)
+    write_datalist(
+        tmp_path / "data/datalist.json", FACTS, {"test": [{"image": f"{n}.png", "mask": f"{n}_mask.png"} for n in "xyz"]}
+    )
+    places = {"dataset_dir": str(tmp_path / "data"), "model_dir": str(models), "progress": False, "amp": False}
+    found = {}
+    for count in (1, 2):
+        torchrun.run("evaluate", {**places, "output_dir": str(tmp_path / str(count))}, count)
+        found[count] = json.loads((tmp_path / f"{count}/evaluate/metrics.json").read_text())
+    assert list(found[1]["images"]) == list("xyz") and found[2] == found[1]
+    assert (tmp_path / "2/evaluate/report.html").is_file()

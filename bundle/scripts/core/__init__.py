@@ -4,7 +4,7 @@ writes, errors, and the check of a configuration's settings."""
 from .facts import DATALIST_NAME, DatasetFacts, load_facts
 from .metrics import TissueScores
 from .precision import MixedPrecisionInferer, prefers_bfloat16
-from .processes import process_device, shared_out
+from .processes import is_main, process_device, shared_out
 from .progress import EngineProgress
 from .recipes import config_files
 from .settings import check_settings, running_config
@@ -17,6 +17,7 @@ __all__ = [
     "TissueScores",
     "check_settings",
     "config_files",
+    "is_main",
     "load_facts",
     "prefers_bfloat16",
     "process_device",

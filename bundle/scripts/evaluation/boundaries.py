@@ -44,6 +44,10 @@ class Boundaries:
         for row, where in enumerate((close, ~close)):
             self.counts[row] += int(where.sum()), int(wrong[where].sum())
 
+    def __iadd__(self, other: Boundaries) -> Boundaries:
+        self.counts += other.counts
+        return self
+
     def near(self, truth: np.ndarray) -> np.ndarray:
         """Pixels near a border, ``(H, W)`` bool."""
         border = np.zeros(truth.shape, bool)

@@ -16,6 +16,7 @@ from ..core.geometry import as_mpp
 from ..core.image_writers import write_mask
 from ..core.images import read_mask
 from ..core.metrics import ConfusionMatrix
+from ..core.processes import brought_together, gathered
 from ..inference.certainty import certainty, mean_certainty
 from ..inference.predict import ComparisonNetwork
 from .boundaries import Boundaries
@@ -99,6 +100,25 @@ class Evaluation:
         sure, tissue = certainty(probability, self.temperature).cpu().numpy(), truth < self.facts.num_classes
         self.risk_coverage.update(sure[tissue], (prediction != truth)[tissue])
         return {**matrix.scores(self.facts.classes), "certainty": mean_certainty(sure, truth, self.facts.num_classes)}
+
+    def together(self) -> None:
+        """Have what all processes have counted, in the order of the test images; every process calls this.
+
+        Where there are fewer images than processes, each has counted all.
+        """
+        parts = gathered((self.images, self.borders, self.risk_coverage))
+        if len(parts) == 1 or len({row["name"] for row in parts[0][0]} & {row["name"] for row in parts[1][0]}):
+            return
+        images = brought_together(self.images)
+        self._reset()
+        self.images += images
+        for row in images:
+            for method, matrix in row["matrices"].items():
+                self.matrices[method] += matrix
+        for _, borders, risk_coverage in parts:
+            self.risk_coverage += risk_coverage
+            for method, found in borders.items():
+                self.borders[method] += found
 
     def label_maps(self, output: Mapping[str, torch.Tensor]) -> tuple[list, list]:
         """``output_transform`` of the evaluator's key metric: label maps of the method of record, and true ones."""

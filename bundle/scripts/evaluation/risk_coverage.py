@@ -34,6 +34,10 @@ class RiskCoverage:
         for row, which in enumerate((~wrong, wrong)):
             self.counts[row] += np.bincount(bins[which].ravel(), minlength=_BINS)
 
+    def __iadd__(self, other: RiskCoverage) -> RiskCoverage:
+        self.counts += other.counts
+        return self
+
     def curve(self) -> list[tuple[float, float]]:
         """Coverage and risk, each in [0, 1], at the end of each bin that has pixels."""
         right, wrong = (np.cumsum(row[::-1]) for row in self.counts)
