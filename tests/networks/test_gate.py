@@ -89,6 +89,19 @@ def test_turned_averages_over_the_image_and_its_half_turn():
     torch.testing.assert_close(small["maps"], segmenter(image).softmax(1))
 
 
+def test_networks_see_channels_last_however_windows_come():
+    formats = []
+
+    def network(image):
+        formats.append(image.is_contiguous(memory_format=torch.channels_last))
+        return image[:, :2]
+
+    segmenter = torch.nn.Identity()
+    segmenter.forward = network
+    GatedSegmenter(segmenter, gated=False, turned=True)(torch.rand(2, 3, 8, 8))
+    assert formats == [True, True]
+
+
 def test_the_gate_of_every_pixel():
     maps = torch.tensor([0.6, 0.4]).reshape(1, 2, 1, 1).repeat(1, 1, 1, 3)
     classes = torch.tensor([[[[0.9, 0.05, 0.05]], [[0.9, 0.9, 0.05]]]])

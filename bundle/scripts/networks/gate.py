@@ -108,6 +108,8 @@ class GatedSegmenter(nn.Module):
             probabilities ``(N, C)``, averaged over flips, where there is one and it is asked.
         """
         axes = self._axes(largest)
+        # sliding windows are cut, and stacked otherwise; convolutions take half as long again to twice as long with that
+        image = image.contiguous(memory_format=torch.channels_last)
 
         def run(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
             with mixed_precision(image.device, self.amp):
