@@ -80,3 +80,13 @@ def test_tracing_takes_the_plain_convolution():
     fixed = weight.detach()
     traced = torch.jit.trace(lambda x: depthwise_conv2d(x, fixed), image.detach())
     assert torch.equal(traced(image.detach()), _reference(image, weight).detach())
+
+
+def test_a_wide_kernel_in_bfloat16_and_channels_last_ends():
+    """What oneDNN loops over without end; without the other memory format this test would, too."""
+    image, weight = torch.rand(1, 16, 32, 32), torch.rand(16, 1, 15, 15) / 225
+    expected = functional.conv2d(image, weight, None, 1, 7, 1, 16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = depthwise_conv2d(image.contiguous(memory_format=torch.channels_last), weight, (1, 1), (7, 7), (1, 1))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)

@@ -91,12 +91,24 @@ def _ours_or_theirs(
         and (input.requires_grad or weight.requires_grad)
         and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, weight.shape[2:], strict=True))
     )
-    if not ours:
-        return functional.conv2d(input, weight, None, stride, padding, dilation, input.shape[1])
-    if torch.is_autocast_enabled("cpu"):
+    if input.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
         input, weight = input.to(dtype), weight.to(dtype)
+    if not torch.jit.is_tracing():
+        input = _without_endless_loop(input, weight)
+    if not ours:
+        return functional.conv2d(input, weight, None, stride, padding, dilation, input.shape[1])
     return _DepthwiseConv2d.apply(input, weight, stride, padding, dilation)
+
+
+def _without_endless_loop(input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The input in a memory format that a CPU can convolve.
+
+    oneDNN, up to that of PyTorch 2.14 at least, never ends with bfloat16 in channels-last of up to 16 channels and a kernel
+    wider than 13 px, where the map is wider than 28 px.
+    """
+    endless = input.device.type == "cpu" and input.dtype == torch.bfloat16 and input.shape[1] <= 16 and weight.shape[3] > 13
+    return input.contiguous() if endless else input
 
 
 def _input_gradient(
