@@ -12,6 +12,7 @@ import pytest
 import tifffile
 import torch
 from made_exports import EACH_FORM, FORMS, NEEDS_ONNX, SIZE, export, run_config, unit, write_decided_models
+from monai.bundle import ConfigParser
 from scripts import BUNDLE_ROOT
 from scripts.core.digest import file_sha256
 from scripts.core.errors import message, root_cause
@@ -301,3 +302,13 @@ def test_int8_is_calibrated_on_training_patches_and_near(models, images, expecte
 def test_int8_needs_a_dataset(models, tmp_path):
     said = _error(export, models, tmp_path, forms=["onnx_int8"])
     assert said == "form onnx_int8: its ranges are measured on training patches; name a dataset: --dataset_dir DIR"
+
+
+@pytest.mark.parametrize("config", ["inference", "inference_wsi"])
+def test_the_files_of_an_export_are_among_what_a_result_depends_on(models, exports, tmp_path, config):
+    parser = ConfigParser()
+    parser.read_config(f"{BUNDLE_ROOT}/configs/{config}.yaml")
+    for key, value in {"model_dir": models, "output_dir": tmp_path, "export_dir": exports, "form": "torchscript"}.items():
+        parser[key] = str(value)
+    inputs = {path.name for path in parser.get_parsed_content("stage").inputs}
+    assert {"segmenter.ts", "classifier.ts", "model.pt", "classifier.pt"} <= inputs

@@ -16,6 +16,7 @@ from monai.bundle import ConfigWorkflow
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image, write_mask
 from scripts.data.datalist import write_datalist
+from scripts.training import draw
 
 FACTS = DatasetFacts(classes=("a", "b"), white_background=False)
 SIZE, PATCHES = 32, 10
@@ -119,3 +120,18 @@ def test_other_stages_are_for_one_process(data, tmp_path):
 
         with pytest.raises(ValueError, match="stage 'evaluate': found 2 processes, expected one"):
             Stage("evaluate", str(tmp_path), config={}).start()
+
+
+def test_processes_share_an_order_out_and_draw_another_by_another_seed(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    parts = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        sampler = draw(range(11), 10)
+        sampler.set_seed(5)
+        parts.append(list(sampler))
+        sampler.set_seed(6)
+        assert list(sampler) != parts[-1]
+    assert [len(part) for part in parts] == [3, 3, 3] and len({item for part in parts for item in part}) == 9
+    with pytest.raises(ValueError, match="found 2 patches in an epoch for 3 processes"):
+        draw(range(2))
