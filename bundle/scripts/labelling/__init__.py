@@ -1,0 +1,1 @@
+"""A page to label patches on, what to label next."""

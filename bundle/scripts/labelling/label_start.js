@@ -1,0 +1,29 @@
+"use strict";
+// From the page as it is loaded to the first patch.
+Labelling.start = async () => {
+  const content = Labelling.content.read();
+  const problem = Labelling.content.problem(content);
+  if (problem) return Labelling.dialogs.stop(problem);
+  const store = await Labelling.store.open();
+  const app = new Labelling.App(content, store);
+  Labelling.app = app;
+  if (store.kind === "nothing") {
+    app.view.notice("storage", "This browser keeps nothing: answers are lost with this page. Save to a file, or export labels.csv before you close it.");
+  } else navigator.storage?.persist?.().catch(() => {}); // or a full disk may empty it
+  app.oneKey = Boolean(await store.get("oneKey"));
+  let annotator = await store.get("annotator");
+  if (!annotator) {
+    annotator = await Labelling.dialogs.annotator(null);
+    await store.put("annotator", annotator);
+  }
+  await app.open(annotator);
+  Labelling.keys.listen(app);
+  Labelling.transfer.listen(app);
+  addEventListener("beforeunload", (event) => app.unsafe && event.preventDefault());
+  await app.picture.entry?.done;
+  requestAnimationFrame(() => {
+    document.body.dataset.ready = "yes";
+    performance.mark("ready");
+  });
+};
+Labelling.start().catch((error) => Labelling.dialogs.stop(`This page cannot be read: ${error.message}`));
