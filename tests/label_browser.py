@@ -51,6 +51,7 @@ def label_browser(play: Playwright | None = None) -> Iterator[Browser]:
 def opened(context: BrowserContext, address: str, annotator: str | None = "ada") -> Page:
     """The page, once it is ready to be worked on; ``annotator`` is given where one is asked for, ``None``: nobody is."""
     page = context.new_page()
+    page.set_default_timeout(15_000)
     page.goto(address)
     if annotator is not None:
         page.locator("dialog input").fill(annotator)

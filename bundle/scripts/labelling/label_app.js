@@ -144,7 +144,7 @@ Labelling.App = class {
     const nine = this.mode === "nine";
     const changes = nine ? this.nine.answer(labels, seconds) : this.session.answer([this.session.at], labels, seconds);
     if (!changes) return this.view.say("no patch is taken");
-    this.keep(changes, this.words(labels, changes.length));
+    this.keep(changes, `kept: ${this.words(labels, changes.length)}`);
     if (nine) this.nineOn();
     else this.onward();
   }
@@ -182,7 +182,7 @@ Labelling.App = class {
       this.view.notice("unkept", null);
       if (kind === "nothing" || this.unkept.size) return;
       this.view.kept("kept");
-      this.view.say(words);
+      if (words) this.view.say(words);
     }, (error) => {
       this.view.kept("not");
       this.view.notice("unkept", `The browser could not keep ${all.length} answers (${error.message}). Export labels.csv before you close this page.`);

@@ -7,9 +7,9 @@ Labelling.commands = (() => {
   // keys: as the browser names them; shown: on buttons; place: where the button stands; lacking: whether there is no use for it
   const LIST = [
     { name: "keep", keys: ["Enter", " "], shown: "Enter", text: "keep and go on", help: "keep the answer and go on (also Space)", place: "answers", run: (app) => app.keepDraft() },
+    { name: "undo", keys: ["z"], shown: "z", text: "undo", help: "take the last answer back (also Ctrl+Z)", place: "answers", run: (app) => app.undo() },
     { name: "none", keys: ["0"], shown: "0", text: "none of these", help: "none of the classes is there: answer, go on", place: "answers", toggle: true, run: (app) => app.answer(app.content.classes.map(() => 0)) },
     { name: "cannot", keys: ["x"], shown: "x", text: "cannot tell", help: "it cannot be told: answer, go on", place: "answers", toggle: true, run: (app) => app.answer(null) },
-    { name: "undo", keys: ["z"], shown: "z", text: "undo", help: "take the last answer back (also Ctrl+Z)", place: "answers", run: (app) => app.undo() },
     { name: "back", keys: ["ArrowLeft"], shown: "←", text: "back", help: "back, without an answer", place: "ways", run: (app) => app.move(-1) },
     { name: "forward", keys: ["ArrowRight"], shown: "→", text: "forward", help: "forward, without an answer", place: "ways", run: (app) => app.move(1) },
     { name: "next", keys: ["n"], shown: "n", text: "next open", help: "to the next open patch", place: "ways", run: (app) => app.toOpen() },

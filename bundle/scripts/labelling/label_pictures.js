@@ -77,7 +77,7 @@ Labelling.Picture = class {
     const [height, width] = this.content.patch_size;
     const around = this.context && this.surroundings?.state === "ready" && this.patch.box;
     const [W, H] = [this.stage.clientWidth, this.stage.clientHeight];
-    const scale = Math.min(W / width, H / height) * (around ? 0.72 : 0.94) * this.zoom;
+    const scale = Math.min(W / width, H / height) * (around ? 0.78 : 0.95) * this.zoom;
     const [w, h] = [width * scale, height * scale];
     const [x, y] = [(W - w) / 2 + this.pan[0], (H - h) / 2 + this.pan[1]];
     const put = (part, left, top, w, h) => Object.assign(part.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${h}px` });

@@ -16,7 +16,7 @@ Labelling.summary = (() => {
     const lines = content.classes.map((c, k) => row(c.name, perClass[k], repeats ? [percent(shares[k])] : []));
     const others = [row("none of these", none, repeats ? [""] : []), row("cannot tell", cannotTell, repeats ? [""] : [])];
     const time = `${session.answers.size} patches in ${(seconds / 60).toFixed(1)} minutes.`;
-    const twice = repeats ? ` ${pairs} of them were shown twice and answered with classes both times.` : "";
+    const twice = repeats ? ` Shown twice and told both times: ${pairs}.` : "";
     Labelling.find("summary").replaceChildren(
       make("h2", { tabindex: "-1" }, "Nothing is open"),
       make("p", {}, time + twice),
