@@ -90,3 +90,12 @@ def labels(page: Page) -> dict[str, str]:
 def at(page: Page) -> str:
     """Name of the patch that is shown."""
     return page.evaluate("Labelling.app.session.patchAt().image.split('/').pop().split('.')[0]")
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until something is true. (Playwright's own wait evaluates text in the page, which the page refuses.)"""
+    for _ in range(500):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"never true: {expression}")

@@ -2,7 +2,7 @@
 // The page at work: what commands do, what is shown after them, what is kept.
 Labelling.App = class {
   constructor(content, store) {
-    Object.assign(this, { content, store, mode: "one", oneKey: false, opinion: false, readOnly: false, exported: true });
+    Object.assign(this, { content, store, mode: "one", oneKey: false, opinion: false, readOnly: false, ready: false, exported: true });
     this.unkept = new Map(); // changes that the browser has not said to have kept
     this.clock = new Labelling.times.Clock();
     this.view = new Labelling.View(this);
@@ -14,6 +14,8 @@ Labelling.App = class {
 
   // Work as an annotator; steal: also where another window does.
   async open(annotator, steal = false) {
+    this.ready = false; // nothing is answered meanwhile
+    delete document.body.dataset.ready;
     this.release?.();
     const { set } = this.content;
     const name = JSON.stringify(["labelling", set, annotator]);
@@ -27,6 +29,12 @@ Labelling.App = class {
     else await Labelling.transfer.reuse(this);
     this.resume();
     this.view.kept(this.store.kind === "nothing" ? "not" : "kept");
+    this.ready = true;
+    await this.picture.entry?.done;
+    requestAnimationFrame(() => {
+      document.body.dataset.ready = "yes";
+      performance.mark("ready");
+    });
   }
 
   // Another window works on this: look, and answer nothing.
@@ -52,7 +60,7 @@ Labelling.App = class {
 
   refused() {
     if (this.readOnly) this.view.say("another window works on these patches: nothing is answered here");
-    return this.readOnly;
+    return this.readOnly || !this.ready;
   }
 
   // --- what is shown ---
@@ -175,6 +183,7 @@ Labelling.App = class {
     for (const [image, answer] of changes) this.unkept.set(image, answer);
     const all = [...this.unkept];
     const { kind } = this.store;
+    const since = this.view.notes;
     this.exported = false;
     this.view.kept(kind === "nothing" ? "not" : "keeping");
     this.keeping = this.store.keep(this.content.set, this.session.annotator, all).then(() => {
@@ -182,7 +191,7 @@ Labelling.App = class {
       this.view.notice("unkept", null);
       if (kind === "nothing" || this.unkept.size) return;
       this.view.kept("kept");
-      if (words) this.view.say(words);
+      if (words) this.view.say(words, since);
     }, (error) => {
       this.view.kept("not");
       this.view.notice("unkept", `The browser could not keep ${all.length} answers (${error.message}). Export labels.csv before you close this page.`);

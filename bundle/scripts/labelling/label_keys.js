@@ -23,7 +23,7 @@ Labelling.keys = (() => {
   }
 
   function handle(app, event) {
-    if (!app.session || document.querySelector("dialog[open]") || event.target.closest?.("input")) return;
+    if (!app.ready || document.querySelector("dialog[open]") || event.target.closest?.("input")) return;
     const button = event.target.closest?.("button");
     if (button && event.key === " ") return; // pressed by the browser
     if (button && event.key === "Enter" && !button.matches(".tile")) return;

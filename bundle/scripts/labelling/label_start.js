@@ -16,14 +16,9 @@ Labelling.start = async () => {
     annotator = await Labelling.dialogs.annotator(null);
     await store.put("annotator", annotator);
   }
-  await app.open(annotator);
   Labelling.keys.listen(app);
   Labelling.transfer.listen(app);
   addEventListener("beforeunload", (event) => app.unsafe && event.preventDefault());
-  await app.picture.entry?.done;
-  requestAnimationFrame(() => {
-    document.body.dataset.ready = "yes";
-    performance.mark("ready");
-  });
+  await app.open(annotator);
 };
 Labelling.start().catch((error) => Labelling.dialogs.stop(`This page cannot be read: ${error.message}`));

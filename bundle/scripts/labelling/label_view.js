@@ -5,13 +5,14 @@ Labelling.View = class {
 
   constructor(app) {
     this.app = app;
+    this.notes = 0;
     const { classes, name } = app.content;
     Labelling.find("name").textContent = name;
     this.classes = classes.map((c, k) => this.classButton(c, k));
     Labelling.find("classes").replaceChildren(...this.classes);
     for (const command of Labelling.commands.LIST) this.commandButton(command);
-    // who clicks goes on by key: Enter must not press the button again
-    document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
+    // who clicks goes on by key: Enter must not press the button again, also after a dialog that it opened
+    document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur(), true);
   }
 
   classButton({ name, description, colour, key }, k) {
@@ -96,8 +97,10 @@ Labelling.View = class {
     place.textContent = { kept: "✓ kept", keeping: "keeping …", not: "not kept" }[state];
   }
 
-  // Say something in passing.
-  say(text) {
+  // Say something in passing. since: what `notes` was when it began, for what is known late: it does not hide newer words.
+  say(text, since = null) {
+    if (since === null) this.notes += 1;
+    else if (since !== this.notes) return;
     Labelling.find("said").textContent = text;
   }
 

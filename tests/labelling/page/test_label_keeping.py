@@ -1,0 +1,274 @@
+"""No answer is lost: browsers that are killed, that keep nothing, windows side by side, files written and read."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from browsers import find_browser
+from label_browser import ARGS, at, kept, label_content, labels, opened, press, ready, table, until, write_label_folder
+from playwright.sync_api import sync_playwright
+
+_OFF = "Object.defineProperty(window, '{}', {{ get() {{ throw new DOMException('denied', 'SecurityError'); }} }});"
+NO_DATABASE = _OFF.format("indexedDB")
+NO_STORAGE = NO_DATABASE + _OFF.format("localStorage")
+# a file that is chosen, in place of the browser's own window that asks for it
+CHOSEN = """
+window.written = [];
+window.showSaveFilePicker = async () => ({ name: "mine.csv", async createWritable() {
+  if (window.full) throw new Error("the disk is full");
+  let text;
+  return { write: async (t) => { text = t; }, close: async () => { await new Promise((go) => setTimeout(go, 20)); written.push(text); } };
+} });
+"""
+TAKE = "(csv) => Labelling.transfer.take(Labelling.app, csv)"
+TEXT = "Labelling.transfer.text(Labelling.app)"
+
+
+def _kill(profile: Path) -> None:
+    """Kill the browser that works on a profile as a power cut would: it is told nothing."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"--user-data-dir={profile}".encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:  # it has ended
+            continue
+
+
+@pytest.fixture
+def restarted(tmp_path):
+    """Starts a browser on one and the same profile, again and again."""
+    profile, path, started = tmp_path / "profile", find_browser(), []
+    with sync_playwright() as playwright:
+
+        def start():
+            started.append(playwright.chromium.launch_persistent_context(str(profile), executable_path=path, args=ARGS))
+            return started[-1]
+
+        yield start, lambda: _kill(profile)
+        started[-1].close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are not found by their command here")
+def test_killed_browser_has_lost_nothing_that_was_said_to_be_kept(restarted, tmp_path):
+    start, kill = restarted
+    address = write_label_folder(tmp_path / "page", label_content(8))
+    page = opened(start(), address)
+    press(page, "1", "Enter", "2", "3", "Enter", "x")
+    kept(page)
+    before = page.evaluate(TEXT)
+    kill()
+    page = opened(start(), address, annotator=None)  # who labels is known, too
+    assert page.evaluate(TEXT) == before
+    assert labels(page) == {"p0": "100", "p1": "011", "p2": "?"} and at(page) == "p3"
+    press(page, "0")
+    kept(page)
+    kill()
+    page = opened(start(), address, annotator=None)
+    assert labels(page) == {"p0": "100", "p1": "011", "p2": "?", "p3": "000"}
+
+
+def test_kept_is_said_once_the_transaction_is_complete(label):
+    page = label()
+    page.evaluate("""() => {
+      const { store } = Labelling.app, keep = store.keep;
+      store.keep = async (...all) => { await new Promise((go) => (window.goOn = go)); return keep(...all); };
+    }""")
+    press(page, "1", "Enter")
+    assert page.get_attribute("#kept", "data-state") == "keeping"
+    assert page.inner_text("#said") == ""
+    page.evaluate("goOn()")
+    kept(page)
+    assert page.inner_text("#said") == "kept: tumour"
+
+
+def test_answer_that_was_not_kept_is_kept_with_the_next(label):
+    page = label()
+    page.evaluate("""() => {
+      const { store } = Labelling.app;
+      const keep = store.keep;
+      store.keep = async () => { store.keep = keep; throw new Error("no room"); };
+    }""")
+    press(page, "1", "Enter")
+    page.get_by_text("The browser could not keep 1 answers (no room). Export labels.csv").wait_for()
+    assert page.get_attribute("#kept", "data-state") == "not"
+    press(page, "2", "Enter")
+    kept(page)
+    assert page.locator(".notice").count() == 0
+    page.reload()
+    ready(page)
+    assert labels(page) == {"p0": "100", "p1": "010"}
+
+
+def test_without_a_database_local_storage_keeps(label):
+    page = label(script=NO_DATABASE)
+    press(page, "1", "Enter", "x", "a")
+    kept(page)
+    assert page.locator(".notice").count() == 0
+    page.reload()
+    ready(page)
+    assert labels(page) == {"p0": "100", "p1": "?"} and page.evaluate("Labelling.app.oneKey") is True
+    press(page, "z", "2")
+    kept(page)
+    assert page.evaluate("Object.keys(localStorage).filter((k) => k.includes('patches/')).length") == 3
+
+
+def test_browser_that_keeps_nothing_says_so_and_asks_before_it_closes(label):
+    page = label(script=NO_STORAGE)
+    assert "This browser keeps nothing" in page.inner_text(".notice")
+    press(page, "1", "Enter")
+    assert page.inner_text("#kept") == "not kept"
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    with page.expect_download() as download:
+        page.click("[data-command=export]")
+    assert download.value.suggested_filename == "labels.csv"
+    assert Path(download.value.path()).read_bytes().decode() == page.evaluate(TEXT)
+    with page.expect_event("close"):  # nothing is lost now
+        page.close(run_before_unload=True)
+
+
+def test_answers_belong_to_a_set_and_an_annotator(label, tmp_path):
+    page = label()
+    press(page, "1", "Enter")
+    kept(page)
+    page.click("[data-command=annotator]")
+    page.locator("dialog input").fill("bo")
+    page.locator("dialog button.primary").click()
+    until(page, "Labelling.app.ready && Labelling.app.session.annotator === 'bo'")
+    assert labels(page) == {} and at(page) == "p0"
+    press(page, "2", "Enter")
+    kept(page)
+    assert table(page)[1][4] == "bo"
+    other = opened(
+        page.context, write_label_folder(tmp_path / "other", label_content(set="fedcba9876543210")), annotator=None
+    )
+    assert labels(other) == {}
+    page.evaluate("Labelling.app.open('ada')")
+    until(page, "Labelling.app.ready && Labelling.app.session.annotator === 'ada'")
+    assert labels(page) == {"p0": "100"}
+
+
+def test_second_window_only_looks_until_it_goes_on(label, tmp_path):
+    first = label()
+    press(first, "1", "Enter")
+    kept(first)
+    second = opened(first.context, (tmp_path / "label.html").as_uri(), annotator=None)
+    assert "Another window works on these patches" in second.inner_text(".notice")
+    press(second, "2", "Enter", "x", "0", "z")
+    second.evaluate(TAKE, "image,cannot_tell,tumour,stroma,lymph\npatches/p5.png,0,1,1,1\n")
+    assert labels(second) == {"p0": "100"}
+    press(first, "3", "Enter")
+    kept(first)
+    second.get_by_text("go on here").click()
+    until(second, "!Labelling.app.readOnly")
+    assert labels(second) == {"p0": "100", "p1": "001"} and at(second) == "p2"
+    first.get_by_text("go on here").wait_for()
+    press(first, "1", "Enter")
+    assert labels(first) == {"p0": "100", "p1": "001"}
+    press(second, "2", "Enter")
+    kept(second)
+    second.close()
+    first.reload()  # nobody works on it now
+    ready(first)
+    assert first.locator(".notice").count() == 0
+    assert labels(first) == {"p0": "100", "p1": "001", "p2": "010"}
+
+
+def test_file_is_rewritten_whole_and_the_last_state_wins(label):
+    page = label(script=CHOSEN)
+    press(page, "1", "Enter")
+    page.click("[data-command=file]")
+    until(page, "written.length === 1")
+    for key in "23123":
+        press(page, key, "Enter")
+    until(page, f"written.at(-1) === {TEXT}")
+    assert len(labels(page)) == 6
+    assert page.inner_text("#filed") == "in mine.csv"
+    page.evaluate("window.full = true")
+    press(page, "z")
+    page.get_by_text("mine.csv could not be written (the disk is full); the answers stay in the browser").wait_for()
+    page.evaluate("window.full = false")
+    press(page, "1", "Enter")
+    until(page, f"written.at(-1) === {TEXT}")
+    page.wait_for_selector(".notice", state="detached")
+
+
+def test_import_of_the_own_export_is_the_identity(label):
+    page = label(label_content(5, order=[0, 1, 2, 0, 3, 4]))
+    press(page, "1", "Enter", "x", "2", "3", "Enter", "1", "2", "Enter")
+    kept(page)
+    before = page.evaluate(TEXT)
+    page.evaluate(TAKE, before)
+    assert page.evaluate(TEXT) == before
+    assert page.inner_text(".notice span") == "labels.csv: 0 answers taken, 3 as here, 0 differ."
+    page.evaluate("Labelling.app.open('bo')")  # and so it is where nothing was answered
+    until(
+        page, "Labelling.app.ready && Labelling.app.session.annotator === 'bo' && Labelling.app.session.answers.size === 0"
+    )
+    page.evaluate(TAKE, before)
+    assert page.evaluate(TEXT) == before  # with the name of who answered
+    kept(page)
+    page.reload()
+    ready(page)
+    page.evaluate("Labelling.app.open('bo')")
+    until(page, "Labelling.app.ready && Labelling.app.session.annotator === 'bo'")
+    assert page.evaluate(TEXT) == before
+
+
+@pytest.mark.parametrize(
+    "choice, result",
+    [
+        ("keep mine", {"p0": "100", "p1": "010", "p2": "111"}),
+        ("take theirs", {"p0": "001", "p1": "?", "p2": "111"}),
+        ("cancel", {"p0": "100", "p1": "010"}),
+    ],
+)
+def test_conflict_is_asked_about_once(label, tmp_path, choice, result):
+    page = label()
+    press(page, "1", "Enter", "2", "Enter")
+    file = tmp_path / "theirs.csv"
+    file.write_text(
+        "image,cannot_tell,tumour,stroma,lymph\npatches/p0.png,0,0,0,1\npatches/p1.png,1,,,\npatches/p2.png,0,1,1,1\nelse.png,0,0,0,0\n"
+    )
+    with page.expect_file_chooser() as chooser:
+        page.click("[data-command=import]")
+    chooser.value.set_files(file)
+    page.get_by_text("2 patches are answered otherwise in the file than here.").wait_for()
+    page.get_by_role("button", name=choice).click()
+    until(page, "!document.querySelector('dialog')")
+    if choice == "cancel":
+        assert page.inner_text("#said") == "theirs.csv: nothing was changed"
+    else:
+        page.get_by_text("1 row is of images that are not on this page").wait_for()
+        kept(page)
+    assert labels(page) == result
+    if choice == "take theirs":
+        press(page, "z")  # an import is one step
+        assert labels(page) == {"p0": "100", "p1": "010"}
+
+
+def test_import_is_all_or_nothing(label):
+    page = label()
+    press(page, "1", "Enter")
+    head = "image,cannot_tell,tumour,stroma,lymph\n"
+    page.evaluate(TAKE, head + "patches/p1.png,0,1,0,0\npatches/p2.png,0,1,0,yes\n")
+    assert page.inner_text(".notice span") == 'labels.csv: line 3: lymph is "yes", expected 0 or 1; nothing was changed'
+    page.evaluate(TAKE, head + "".join(f"a{k}.png,0,1,0,0\n" for k in range(40)))
+    assert page.inner_text(".notice span").startswith("labels.csv: none of its 40 images is among the 6 of this page;")
+    assert labels(page) == {"p0": "100"}
+
+
+def test_file_that_is_dropped_is_imported(label):
+    page = label()
+    page.evaluate("""() => {
+      const data = new DataTransfer();
+      data.items.add(new File(["image,cannot_tell,tumour,stroma,lymph\\npatches/p4.png,0,0,1,0\\n"], "dropped.csv"));
+      window.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }""")
+    page.get_by_text("dropped.csv: 1 answers taken").wait_for()
+    assert labels(page) == {"p4": "010"}

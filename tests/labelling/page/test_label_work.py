@@ -1,0 +1,264 @@
+"""Labelling by key: what is pressed is what is kept, shown and exported."""
+
+from __future__ import annotations
+
+import pytest
+from label_browser import at, kept, label_content, labels, press, table, until
+from PIL import Image
+
+
+def _opinions(content):
+    for k, patch in enumerate(content["patches"]):
+        patch["opinion"] = [0.9, 0.2, 0.1] if k % 2 else [0.1, 0.2, 0.8]
+    return content
+
+
+def test_keys_give_the_table(label):
+    page = label()
+    press(page, "1", "3", "Enter")  # two classes
+    press(page, "2", "2", "3", " ")  # one taken back; Space keeps too
+    press(page, "0", "x")
+    kept(page)
+    assert table(page) == [
+        ["image", "group", "position_y", "position_x", "annotator", "cannot_tell", "again", "tumour", "stroma", "lymph"],
+        ["patches/p0.png", "slide 0", "0", "0", "ada", "0", "", "1", "0", "1"],
+        ["patches/p1.png", "slide 1", "0", "32", "ada", "0", "", "0", "0", "1"],
+        ["patches/p2.png", "slide 0", "0", "64", "ada", "0", "", "0", "0", "0"],
+        ["patches/p3.png", "slide 1", "0", "96", "ada", "1", "", "", "", ""],
+    ]
+    assert at(page) == "p4"
+    assert page.inner_text("#figures").startswith("4 / 6")
+    assert page.locator("#strip .answered").count() == 4
+
+
+def test_enter_without_a_class_is_no_answer(label):
+    page = label()
+    press(page, "Enter")
+    assert labels(page) == {} and at(page) == "p0"
+    assert page.inner_text("#said") == "no class is chosen; 0: none of these"
+
+
+def test_buttons_do_what_keys_do(label):
+    page = label()
+    page.locator(".class").nth(1).click()
+    assert page.get_attribute(".class >> nth=1", "aria-pressed") == "true"
+    press(page, "Enter")  # the button that was clicked is not pressed again
+    for command in ("none", "cannot", "undo", "undo"):
+        page.click(f"[data-command={command}]")
+    assert labels(page) == {"p0": "010"}
+    page.locator(".class").nth(2).focus()  # but one that was reached by key is
+    press(page, " ")
+    assert page.get_attribute(".class >> nth=2", "aria-pressed") == "true"
+    assert labels(page) == {"p0": "010"}
+
+
+def test_one_key_answers_and_is_remembered(label):
+    page = label()
+    press(page, "a", "2", "Shift+1", "Shift+3", "Enter", "3")
+    assert labels(page) == {"p0": "010", "p1": "101", "p2": "001"}
+    page.reload()
+    page.wait_for_selector("body[data-ready=yes]")
+    press(page, "1")
+    assert labels(page)["p3"] == "100"
+
+
+def test_undo_restores_what_was_before(label):
+    page = label()
+    press(page, "1", "Enter", "2", "Enter")
+    press(page, "ArrowLeft", "ArrowLeft")
+    assert at(page) == "p0"
+    press(page, "3", "Enter")  # changed: tumour and lymph
+    assert labels(page) == {"p0": "101", "p1": "010"} and at(page) == "p2"
+    press(page, "z")
+    assert labels(page) == {"p0": "100", "p1": "010"} and at(page) == "p0"
+    assert [page.get_attribute(f".class >> nth={k}", "aria-pressed") for k in range(3)] == ["true", "false", "false"]
+    press(page, "Control+z", "z", "z")
+    assert labels(page) == {} and at(page) == "p0"
+    assert page.inner_text("#said") == "there is nothing to take back"
+    kept(page)
+    page.reload()
+    page.wait_for_selector("body[data-ready=yes]")
+    assert labels(page) == {}
+
+
+def test_back_forward_and_next_open_answer_nothing(label):
+    page = label()
+    press(page, "1", "Enter", "1", "Enter", "ArrowRight", "1")
+    assert at(page) == "p3"
+    press(page, "ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft")
+    assert at(page) == "p0" and page.inner_text("#said") == "this is the first"
+    press(page, "n")
+    assert at(page) == "p2"
+    press(page, "n")
+    assert at(page) == "p3"
+    assert labels(page) == {"p0": "100", "p1": "100"}
+    assert page.get_attribute(".class >> nth=0", "aria-pressed") == "false"  # what was not kept is gone
+
+
+def test_seconds_add_up_over_two_answers_to_a_patch(label):
+    page = label()
+    added = page.evaluate("""() => {
+      const { session } = Labelling.app;
+      session.answer([0], [1, 0, 0], 2);
+      session.answer([0], [0, 1, 0], 3.5);
+      return session.answers.get("patches/p0.png");
+    }""")
+    assert added == {"labels": [0, 1, 0], "seconds": 5.5, "annotator": "ada", "again": None}
+
+
+def test_repeat_is_unannounced_and_exported(label):
+    page = label(label_content(4, order=[0, 1, 0, 2, 1, 3]))
+    press(page, "1", "Enter", "2", "Enter")
+    assert at(page) == "p0"
+    assert page.locator(".class[aria-pressed=true]").count() == 0  # not what was said before
+    assert page.get_attribute("#strip [aria-current]", "aria-label") == "patch 3, open"
+    press(page, "1", "3", "Enter", "3", "Enter", "x", "0")
+    assert {row[0]: row[6] for row in table(page)[1:]} == {
+        f"patches/p{k}.png": again for k, again in enumerate(("1 0 1", "?", "", ""))
+    }
+    assert labels(page) == {"p0": "100", "p1": "010", "p2": "001", "p3": "000"}
+    summary = page.inner_text("#summary")
+    assert "Shown twice and told both times: 1." in summary
+    rows = [line.split("\t") for line in summary.splitlines() if "\t" in line]
+    assert rows[1:4] == [["tumour", "1", "100 %"], ["stroma", "1", "100 %"], ["lymph", "1", "0 %"]]
+    press(page, "z", "z")
+    assert table(page)[2][6] == "" and at(page) == "p1"  # the second look alone is taken back
+
+
+def test_nine_at_once(label):
+    content = label_content(24, order=[*range(12), 0, *range(12, 24)])
+    page = label(content)
+    press(page, "1", "Enter", "g")  # p0 is answered: p1, with the odd ones
+    assert page.locator(".tile").count() == 9
+    assert page.evaluate("Labelling.app.nine.slots.map((s) => Labelling.app.session.patchAt(s).image)") == [
+        f"patches/p{k}.png" for k in range(1, 18, 2)
+    ]
+    press(page, "2", "ArrowRight", " ", "ArrowDown", " ")  # p3, p9 are left out
+    page.evaluate("Labelling.app.clock.take = () => 14")
+    page.locator(".tile").nth(8).click()
+    page.locator(".tile").nth(8).click()  # and taken again
+    press(page, "Enter")
+    kept(page)
+    taken = {f"p{k}" for k in range(1, 18, 2)} - {"p3", "p9"}
+    assert labels(page) == {"p0": "100"} | dict.fromkeys(taken, "010")
+    assert page.evaluate("Labelling.app.session.answers.get('patches/p1.png').seconds") == 2
+    assert page.inner_text("#said") == "kept: stroma for 7 patches"
+    assert page.evaluate("document.body.dataset.mode") == "nine"
+    press(page, "z")  # all of them
+    assert labels(page) == {"p0": "100"} and at(page) == "p1"
+
+
+def test_repeats_never_come_in_nine(label):
+    page = label(label_content(6, order=[0, 1, 2, 0, 3, 2, 4, 5]))
+    press(page, "1", "Enter")
+    seen = []
+    press(page, "g")
+    while page.evaluate("document.body.dataset.mode") == "nine":
+        seen += page.evaluate("Labelling.app.nine.slots")
+        press(page, "2", "Enter")
+    assert sorted(seen) == [1, 2, 4, 6, 7]
+    assert at(page) in ("p0", "p2") and page.evaluate("document.body.dataset.mode") == "one"
+    assert [row[6] for row in table(page)[1:]] == [""] * 6
+
+
+def test_opinion_is_shown_after_the_answer_only(label):
+    page = label(_opinions(label_content()))
+    press(page, "m")
+    assert page.inner_text("#said") == "the model's opinion is shown once you have answered"
+    assert page.locator(".opinion:visible").count() == 0
+    press(page, "1", "Enter", "ArrowLeft", "m")
+    assert page.locator(".opinion").all_inner_texts() == ["10 %", "20 %", "80 %"]
+    press(page, "ArrowRight")
+    assert page.locator(".opinion:visible").count() == 0
+
+
+def test_review_walks_through_what_differs_from_the_model(label):
+    page = label(_opinions(label_content(5)))
+    for k in range(5):
+        press(page, "1" if k in (1, 2) else "3", "Enter")  # the model: p1, p3 tumour, the others lymph
+    page.get_by_text("review 2 that differ").click()
+    assert at(page) == "p2" and page.locator(".opinion:visible").count() == 3
+    press(page, "ArrowLeft")
+    assert at(page) == "p2"
+    press(page, "1", "3", "Enter")
+    assert at(page) == "p3"
+    press(page, "Enter")  # stands as it is
+    assert "review 1 that differ" in page.inner_text("#summary")
+    assert labels(page) == {"p0": "001", "p1": "100", "p2": "001", "p3": "001", "p4": "001"}
+
+
+def test_without_opinions_and_context_their_buttons_are_not_there(label):
+    page = label()
+    assert page.locator("[data-command=opinion], [data-command=context]").count() == 0
+    press(page, "m", "c")
+    assert page.inner_text("#said") == ""
+
+
+def test_picture_that_cannot_be_read_counts_as_open(label):
+    page = label(missing=(1,))
+    press(page, "1", "Enter")
+    page.wait_for_selector("#unreadable:visible")
+    assert page.inner_text("#unreadable") == "this picture cannot be read: patches/p1.png"
+    press(page, "1", "Enter", "0")
+    assert labels(page) == {"p0": "100"} and at(page) == "p1"
+    press(page, "ArrowRight", "g")
+    page.wait_for_selector("#nine:visible")
+    press(page, "g", "ArrowLeft", "x")
+    assert labels(page) == {"p0": "100", "p1": "?"}
+
+
+def test_picture_that_cannot_be_read_is_not_answered_with_others(label):
+    page = label(missing=(2,))
+    press(page, "g")
+    page.get_by_text("this picture cannot be read: patches/p2.png").wait_for()
+    press(page, "1", "Enter")
+    assert labels(page) == {"p0": "100", "p4": "100"}
+
+
+def test_context_stands_around_the_patch_and_may_be_missing(label, tmp_path):
+    content = label_content(3)
+    (tmp_path / "patches").mkdir()
+    Image.new("RGB", (96, 64), (200, 100, 150)).save(tmp_path / "around.png")
+    for patch in content["patches"][:2]:
+        patch.update(context="around.png" if patch["image"].endswith("p0.png") else "none.png", box=[16, 48, 16, 16])
+    page = label(content, viewport={"width": 1200, "height": 800})
+    boxes = """() => ["patch", "around"].map((id) => { const r = Labelling.find(id).getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })"""
+    (left, top, width, height), around = page.evaluate(boxes)
+    assert around == pytest.approx([left - 3 * width, top - height, 6 * width, 4 * height], abs=0.1)
+    press(page, "c")
+    assert page.locator("#around").is_hidden()
+    press(page, "c", "1", "Enter")
+    assert page.locator("#around").is_hidden() and page.locator("#unreadable").is_hidden()
+    assert page.locator("#patch img").is_visible()
+
+
+def test_zoom_keeps_the_point_under_the_mouse(label):
+    page = label(viewport={"width": 1200, "height": 800})
+    place = "() => { const r = Labelling.find('patch').getBoundingClientRect(); return [r.left, r.top, r.width]; }"
+    left, top, width = page.evaluate(place)
+    x, y = left + width / 4, top + width / 2
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -400 * 0.6931471805599453)  # twice as large
+    until(page, "Labelling.app.picture.zoom > 1.9")
+    assert page.evaluate(place) == pytest.approx([x - width / 2, y - width, 2 * width], abs=1)
+    assert page.inner_text("#zoom") == "200 %"
+    page.mouse.down()
+    page.mouse.move(x + 40, y - 10)
+    page.mouse.up()
+    assert page.evaluate(place)[:2] == pytest.approx([x - width / 2 + 40, y - width - 10], abs=1)
+    page.click("[data-command=fit]")
+    assert page.evaluate(place) == pytest.approx([left, top, width])
+    press(page, "+", "-")
+    assert page.evaluate(place) == pytest.approx([left, top, width])
+
+
+def test_help_names_every_key_and_leaves_the_keys_alone(label):
+    page = label()
+    press(page, "h")
+    shown = page.locator("dialog kbd").all_inner_texts()
+    assert shown == ["1 2 3", "Enter", "z", "0", "x", "←", "→", "n", "g", "a", "-", "+", "h"]
+    press(page, "x", "Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert labels(page) == {}
+    press(page, "?")
+    assert page.locator("dialog").count() == 1
