@@ -87,7 +87,7 @@ def test_no_request_leaves_the_machine(label):
     assert page.evaluate("refused") == ["connect-src", "img-src"]
 
 
-@pytest.mark.parametrize("size, touch", [((800, 600), False), ((800, 1100), True), ((1400, 900), False)])
+@pytest.mark.parametrize("size, touch", [((800, 600), False), ((800, 1100), True), ((390, 844), True), ((1400, 900), False)])
 def test_layout_fits_and_can_be_touched(label, size, touch):
     names = [f"class {k} with a rather long name" for k in range(19)]
     page = label(label_content(classes=names), viewport={"width": size[0], "height": size[1]}, has_touch=touch)

@@ -22,7 +22,9 @@ Labelling.App = class {
     const lost = () => this.annotator === annotator && this.stepBack(annotator);
     this.annotator = annotator;
     this.release = await Labelling.windows.hold(name, steal, lost);
-    this.session = new Labelling.Session(this.content, await this.store.load(set, annotator), annotator);
+    const answers = await this.store.load(set, annotator);
+    for (const [image, answer] of this.unkept) answer ? answers.set(image, answer) : answers.delete(image);
+    this.session = new Labelling.Session(this.content, answers, annotator);
     this.readOnly = !this.release;
     this.view.notice("window", null);
     if (this.readOnly) this.stepBack(annotator);
@@ -50,7 +52,8 @@ Labelling.App = class {
     const name = await Labelling.dialogs.annotator(this.session.annotator);
     if (!name || name === this.session.annotator) return;
     await this.keeping;
-    await this.store.put("annotator", name);
+    if (this.unkept.size) return this.view.say("some answers are not kept yet: export them first, and load this page anew");
+    await this.store.put("annotator", name).catch(() => {});
     await this.open(name);
   }
 

@@ -31,6 +31,10 @@ Labelling.keys = (() => {
       event.preventDefault();
       return app.nine.move(ARROWS[event.key]);
     }
+    if (app.mode === "nine" && event.key === " ") {
+      event.preventDefault();
+      return app.nine.leaveOut();
+    }
     const asked = meaning(event, app.content.classes);
     if (!asked) return;
     event.preventDefault();

@@ -48,7 +48,8 @@ Labelling.Nine = class {
     this.render();
   }
 
-  leaveOut(k) {
+  leaveOut(k = this.focus) {
+    if (this.place.children[k].disabled) return;
     this.chosen[k] = !this.chosen[k];
     this.focus = k;
     this.render();

@@ -66,12 +66,20 @@ Labelling.store = (() => {
     };
   }
 
+  // Within the page alone, for an annotator who comes back to it.
   function openNothing() {
-    const settings = new Map();
+    const settings = new Map(), answers = new Map();
+    const of = (set, annotator) => {
+      const key = JSON.stringify([set, annotator]);
+      if (!answers.has(key)) answers.set(key, new Map());
+      return answers.get(key);
+    };
     return {
       kind: "nothing",
-      keep: async () => {},
-      load: async () => new Map(),
+      async keep(set, annotator, changes) {
+        for (const [image, answer] of changes) of(set, annotator).set(image, answer);
+      },
+      load: async (set, annotator) => new Map([...of(set, annotator)].filter(([, answer]) => answer)),
       get: async (name) => settings.get(name),
       put: async (name, value) => void settings.set(name, value),
     };

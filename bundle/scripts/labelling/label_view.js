@@ -10,6 +10,7 @@ Labelling.View = class {
     Labelling.find("name").textContent = name;
     this.classes = classes.map((c, k) => this.classButton(c, k));
     Labelling.find("classes").replaceChildren(...this.classes);
+    Labelling.find("classes").classList.toggle("many", classes.length > 8); // two columns, descriptions by the mouse
     for (const command of Labelling.commands.LIST) this.commandButton(command);
     // who clicks goes on by key: Enter must not press the button again, also after a dialog that it opened
     document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur(), true);
@@ -18,7 +19,7 @@ Labelling.View = class {
   classButton({ name, description, colour, key }, k) {
     const make = Labelling.element;
     const more = description && description !== name ? [make("small", {}, description)] : [];
-    return make("button", { type: "button", class: "class", "aria-pressed": "false", "aria-keyshortcuts": key,
+    return make("button", { type: "button", class: "class", "aria-pressed": "false", "aria-keyshortcuts": key, title: description || null,
       click: (event) => this.app.classChosen(k, event.shiftKey) },
     make("kbd", {}, key), make("i", { class: "swatch", style: `background:rgb(${colour.join(",")})` }),
     make("span", { class: "name" }, name, ...more), make("span", { class: "opinion", hidden: true }),

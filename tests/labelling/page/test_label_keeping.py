@@ -132,6 +132,14 @@ def test_browser_that_keeps_nothing_says_so_and_asks_before_it_closes(label):
         page.close(run_before_unload=True)
 
 
+def test_browser_that_keeps_nothing_knows_who_comes_back(label):
+    page = label(script=NO_STORAGE)
+    press(page, "1", "Enter", "x", "z")
+    for name, found in (("bo", {}), ("ada", {"p0": "100"})):
+        page.evaluate("(name) => Labelling.app.open(name)", name)
+        assert labels(page) == found
+
+
 def test_answers_belong_to_a_set_and_an_annotator(label, tmp_path):
     page = label()
     press(page, "1", "Enter")

@@ -148,6 +148,17 @@ def test_nine_at_once(label):
     assert labels(page) == {"p0": "100"} and at(page) == "p1"
 
 
+def test_space_leaves_out_in_nine_after_a_click_too(label):
+    page = label()
+    press(page, "g")
+    page.locator(".tile").nth(1).click()
+    page.locator(".class").first.click()
+    press(page, " ")  # the one that was clicked is taken again
+    assert page.locator(".tile[aria-pressed=true]").count() == 3
+    press(page, " ", "Enter")
+    assert labels(page) == {"p0": "100", "p4": "100"}
+
+
 def test_repeats_never_come_in_nine(label):
     page = label(label_content(6, order=[0, 1, 2, 0, 3, 2, 4, 5]))
     press(page, "1", "Enter")
@@ -211,7 +222,7 @@ def test_picture_that_cannot_be_read_is_not_answered_with_others(label):
     page = label(missing=(2,))
     press(page, "g")
     page.get_by_text("this picture cannot be read: patches/p2.png").wait_for()
-    press(page, "1", "Enter")
+    press(page, "ArrowRight", " ", "1", "Enter")  # nor taken by key
     assert labels(page) == {"p0": "100", "p4": "100"}
 
 
