@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browsers import find_browser
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 from scripts.labelling.label_page import write_label_page
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
@@ -36,16 +34,6 @@ def write_label_folder(folder: Path, content: Mapping[str, Any], missing: Sequen
         if k not in missing:
             Image.fromarray(np.full((32, 32, 3), (37 * k) % 200 + 30, np.uint8)).save(folder / patch["image"])
     return write_label_page(folder / "label.html", content).as_uri()
-
-
-@contextlib.contextmanager
-def label_browser(play: Playwright | None = None) -> Iterator[Browser]:
-    """A browser without a window."""
-    path = find_browser()
-    with contextlib.nullcontext(play) if play else sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
-        yield browser
-        browser.close()
 
 
 def opened(context: BrowserContext, address: str, annotator: str | None = "ada") -> Page:

@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from label_browser import label_browser, label_content, opened, write_label_folder
-from playwright.sync_api import Browser, Page
+from browsers import find_browser
+from label_browser import ARGS, label_content, opened, write_label_folder
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with label_browser() as browser:
-        yield browser
+def play() -> Iterator[Playwright]:
+    """One at a time is all that a process can have: modules that follow may start their own."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(play: Playwright) -> Iterator[Browser]:
+    browser = play.chromium.launch(executable_path=find_browser(), args=ARGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

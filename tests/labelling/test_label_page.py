@@ -101,6 +101,10 @@ def test_layout_fits_and_can_be_touched(label, size, touch):
     )
     assert min(left for left, _ in edges) >= 0 and max(right for _, right in edges) <= size[0]
     assert page.evaluate("Labelling.find('stage').clientHeight") >= size[1] * 0.4
+    bottom, top = page.evaluate(
+        "[Labelling.find('patch').getBoundingClientRect().bottom, Labelling.find('tools').getBoundingClientRect().top]"
+    )
+    assert bottom <= top  # nothing lies over the patch
     press(page, KEYS[18], "Enter")  # the last letter is a class, too
     assert labels(page)["p0"] == "0" * 18 + "1"
     if touch:

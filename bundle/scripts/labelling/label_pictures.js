@@ -41,6 +41,8 @@ Labelling.pictures = (() => {
 
 // The picture on the stage. Its size follows the stage; zoom stays from patch to patch, the place looked at does not.
 Labelling.Picture = class {
+  static LOW = 66; // px at the bottom of the stage
+
   constructor(content) {
     this.content = content;
     const found = (id) => Labelling.find(id);
@@ -72,14 +74,19 @@ Labelling.Picture = class {
     return this.entry?.state === "broken";
   }
 
+  // Of the stage above scale bar and tools, which hide nothing of a patch that fits.
+  get centre() {
+    return [this.stage.clientWidth / 2, Math.max(this.stage.clientHeight - Labelling.Picture.LOW, 1) / 2];
+  }
+
   place() {
     if (!this.patch) return;
     const [height, width] = this.content.patch_size;
     const around = this.context && this.surroundings?.state === "ready" && this.patch.box;
-    const [W, H] = [this.stage.clientWidth, this.stage.clientHeight];
-    const scale = Math.min(W / width, H / height) * (around ? 0.78 : 0.95) * this.zoom;
+    const [cx, cy] = this.centre;
+    const scale = 2 * Math.min(cx / width, cy / height) * (around ? 0.84 : 0.97) * this.zoom;
     const [w, h] = [width * scale, height * scale];
-    const [x, y] = [(W - w) / 2 + this.pan[0], (H - h) / 2 + this.pan[1]];
+    const [x, y] = [cx - w / 2 + this.pan[0], cy - h / 2 + this.pan[1]];
     const put = (part, left, top, w, h) => Object.assign(part.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${h}px` });
     put(this.holder, x, y, w, h);
     put(this.frame, x, y, w, h);
@@ -92,16 +99,17 @@ Labelling.Picture = class {
       put(this.around, x - left * kx, y - top * ky, naturalWidth * kx, naturalHeight * ky);
     }
     this.holder.classList.toggle("close", scale >= 6); // single pixels are meant to be seen then
-    const bar = Labelling.pictures.scaleBar(Math.min(W / 4, 180), scale, this.content.mpp);
+    const bar = Labelling.pictures.scaleBar(Math.min(cx / 2, 180), scale, this.content.mpp);
     this.bar.firstElementChild.style.width = `${bar.px}px`;
     this.bar.lastElementChild.textContent = bar.text;
     Labelling.find("zoom").textContent = `${Math.round(this.zoom * 100)} %`;
   }
 
   // Zoom by a factor; the point [x, y] of the stage stays where it is.
-  zoomBy(factor, [x, y] = [this.stage.clientWidth / 2, this.stage.clientHeight / 2]) {
+  zoomBy(factor, [x, y] = this.centre) {
     const zoom = Math.min(Math.max(this.zoom * factor, 0.25), 16);
-    const rest = [x - this.stage.clientWidth / 2, y - this.stage.clientHeight / 2];
+    const [cx, cy] = this.centre;
+    const rest = [x - cx, y - cy];
     this.pan = this.pan.map((p, k) => rest[k] - ((rest[k] - p) * zoom) / this.zoom);
     this.zoom = zoom;
     this.place();

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from browsers import find_browser
 from label_browser import ARGS, at, kept, label_content, labels, opened, press, ready, table, until, write_label_folder
-from playwright.sync_api import sync_playwright
 
 _OFF = "Object.defineProperty(window, '{}', {{ get() {{ throw new DOMException('denied', 'SecurityError'); }} }});"
 NO_DATABASE = _OFF.format("indexedDB")
@@ -38,17 +37,16 @@ def _kill(profile: Path) -> None:
 
 
 @pytest.fixture
-def restarted(tmp_path):
+def restarted(play, tmp_path):
     """Starts a browser on one and the same profile, again and again."""
     profile, path, started = tmp_path / "profile", find_browser(), []
-    with sync_playwright() as playwright:
 
-        def start():
-            started.append(playwright.chromium.launch_persistent_context(str(profile), executable_path=path, args=ARGS))
-            return started[-1]
+    def start():
+        started.append(play.chromium.launch_persistent_context(str(profile), executable_path=path, args=ARGS))
+        return started[-1]
 
-        yield start, lambda: _kill(profile)
-        started[-1].close()
+    yield start, lambda: _kill(profile)
+    started[-1].close()
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are not found by their command here")
