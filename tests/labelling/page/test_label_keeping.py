@@ -204,6 +204,28 @@ def test_file_is_rewritten_whole_and_the_last_state_wins(label):
     page.wait_for_selector(".notice", state="detached")
 
 
+@pytest.mark.parametrize("permission", ["granted", "prompt"])
+def test_file_of_the_last_time_is_asked_for_again(label, permission):
+    page = label(script=CHOSEN)
+    press(page, "1", "Enter")
+    page.evaluate(
+        """async (permission) => {
+          const handle = await showSaveFilePicker();
+          Object.assign(handle, { queryPermission: async () => permission, requestPermission: async () => "granted" });
+          const { store } = Labelling.app, get = store.get;
+          store.get = async (name) => (name.includes("file") ? handle : get(name));
+          await Labelling.transfer.reuse(Labelling.app);
+        }""",
+        permission,
+    )
+    if permission == "prompt":
+        assert page.evaluate("written.length") == 0
+        assert page.inner_text(".notice span") == "Answers went to the file mine.csv before."
+        page.get_by_text("go on saving to it").click()
+    until(page, f"written.at(-1) === {TEXT}")
+    assert page.locator(".notice").count() == 0
+
+
 def test_import_of_the_own_export_is_the_identity(label):
     page = label(label_content(5, order=[0, 1, 2, 0, 3, 4]))
     press(page, "1", "Enter", "x", "2", "3", "Enter", "1", "2", "Enter")
