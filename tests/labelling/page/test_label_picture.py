@@ -1,0 +1,65 @@
+"""The picture on the stage: its tissue around, zoom, and pictures that cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+from label_browser import at, label_content, labels, press, until
+from PIL import Image
+
+
+def test_picture_that_cannot_be_read_counts_as_open(label):
+    page = label(missing=(1,))
+    press(page, "1", "Enter")
+    page.wait_for_selector("#unreadable:visible")
+    assert page.inner_text("#unreadable") == "this picture cannot be read: patches/p1.png"
+    press(page, "1", "Enter", "0")
+    assert labels(page) == {"p0": "100"} and at(page) == "p1"
+    press(page, "ArrowRight", "g")
+    page.wait_for_selector("#nine:visible")
+    press(page, "g", "ArrowLeft", "x")
+    assert labels(page) == {"p0": "100", "p1": "?"}
+
+
+def test_picture_that_cannot_be_read_is_not_answered_with_others(label):
+    page = label(missing=(2,))
+    press(page, "g")
+    page.get_by_text("this picture cannot be read: patches/p2.png").wait_for()
+    press(page, "ArrowRight", " ", "1", "Enter")  # nor taken by key
+    assert labels(page) == {"p0": "100", "p4": "100"}
+
+
+def test_context_stands_around_the_patch_and_may_be_missing(label, tmp_path):
+    content = label_content(3)
+    (tmp_path / "patches").mkdir()
+    Image.new("RGB", (96, 64), (200, 100, 150)).save(tmp_path / "around.png")
+    for patch in content["patches"][:2]:
+        patch.update(context="around.png" if patch["image"].endswith("p0.png") else "none.png", box=[16, 48, 16, 16])
+    page = label(content, viewport={"width": 1200, "height": 800})
+    boxes = """() => ["patch", "around"].map((id) => { const r = Labelling.find(id).getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })"""
+    (left, top, width, height), around = page.evaluate(boxes)
+    assert around == pytest.approx([left - 3 * width, top - height, 6 * width, 4 * height], abs=0.1)
+    press(page, "c")
+    assert page.locator("#around").is_hidden()
+    press(page, "c", "1", "Enter")
+    assert page.locator("#around").is_hidden() and page.locator("#unreadable").is_hidden()
+    assert page.locator("#patch img").is_visible()
+
+
+def test_zoom_keeps_the_point_under_the_mouse(label):
+    page = label(viewport={"width": 1200, "height": 800})
+    place = "() => { const r = Labelling.find('patch').getBoundingClientRect(); return [r.left, r.top, r.width]; }"
+    left, top, width = page.evaluate(place)
+    x, y = left + width / 4, top + width / 2
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -400 * 0.6931471805599453)  # twice as large
+    until(page, "Labelling.app.picture.zoom > 1.9")
+    assert page.evaluate(place) == pytest.approx([x - width / 2, y - width, 2 * width], abs=1)
+    assert page.inner_text("#zoom") == "200 %"
+    page.mouse.down()
+    page.mouse.move(x + 40, y - 10)
+    page.mouse.up()
+    assert page.evaluate(place)[:2] == pytest.approx([x - width / 2 + 40, y - width - 10], abs=1)
+    page.click("[data-command=fit]")
+    assert page.evaluate(place) == pytest.approx([left, top, width])
+    press(page, "+", "-")
+    assert page.evaluate(place) == pytest.approx([left, top, width])
