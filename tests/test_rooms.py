@@ -20,7 +20,7 @@ FLOORS = (
     ("training",),
     ("inference",),
     ("slides",),
-    ("evaluation", "package"),
+    ("evaluation", "package", "labelling"),
     ("run",),
     ("doctor",),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from ..core.atomic import write_json
 from ..core.facts import DatasetFacts, load_facts
 from ..core.images import image_size, read_mask
 from .datalist import read_datalist
+from .tables import read_table
 
-__all__ = ["AnnotationCost", "annotation_cost", "count_annotation", "outline_length"]
+__all__ = ["AnnotationCost", "annotation_cost", "count_annotation", "measured_seconds", "outline_length"]
 
 
 @dataclass(frozen=True)
@@ -112,23 +114,72 @@ def count_annotation(entries: Sequence[Mapping[str, Any]], facts: DatasetFacts, 
     )
 
 
+def measured_seconds(tables: Sequence[str | Path]) -> list[float]:
+    """Seconds of each answer of tables that label pages gave; patches without a time, as those of other tables, have none.
+
+    Raises:
+        FileNotFoundError: no such table.
+        ValueError: not a table, or a time that is none; the message names file and line.
+    """
+    found = []
+    for path in tables:
+        table = read_table(path, "image")
+        columns = [k for k, name in enumerate(table.columns) if name.lower() == "seconds"]
+        if not columns:
+            raise ValueError(
+                f"{path}: found columns {table.columns}, expected 'seconds' among them, as a label page exports it"
+            )
+        for line, cells in table.rows:
+            if not cells[columns[0]]:
+                continue
+            try:
+                seconds = float(cells[columns[0]].replace(",", "."))
+            except ValueError:
+                seconds = -1.0
+            if not 0 <= seconds < float("inf"):
+                raise ValueError(
+                    f"{path}, line {line}, column 'seconds': found {cells[columns[0]][:80]!r}, expected seconds"
+                )
+            found.append(seconds)
+    return found
+
+
 def annotation_cost(
     dataset_dir: str | Path,
     output: str | Path | None = None,
     seconds_per_patch: float | None = None,
     seconds_per_mm: float | None = None,
     progress: bool = True,
+    labels: str | Path | Sequence[str] | None = None,
 ) -> AnnotationCost:
     """Print the table of a prepared dataset's training section, and write it as JSON where ``output`` names a file.
 
+    Args:
+        dataset_dir: the dataset.
+        output: JSON file.
+        seconds_per_patch: see :meth:`AnnotationCost.rows`, as ``seconds_per_mm``.
+        seconds_per_mm: time to draw a mm of outline.
+        progress: whether to show a progress bar.
+        labels: table or tables that label pages gave: their seconds are the time that the labels took.
+
     Raises:
+        FileNotFoundError: no such table.
         ValueError: the training section is empty, or a time cannot be used.
     """
+    timed = [] if labels is None else measured_seconds([labels] if isinstance(labels, (str, Path)) else labels)
     entries = read_datalist(dataset_dir, "training")
     if not entries:
         raise ValueError(f"{dataset_dir}: the datalist's training section is empty, expected patches with labels")
     cost = count_annotation(entries, load_facts(dataset_dir), progress)
+    if timed and seconds_per_patch is None:
+        seconds_per_patch = sum(timed) / len(timed)
     rows = cost.rows(seconds_per_patch, seconds_per_mm)
+    if timed:
+        rows += [
+            ("as measured", "patches", len(timed)),
+            ("as measured", "seconds per patch, median", round(median(timed), 1)),
+            ("as measured", "minutes", round(sum(timed) / 60, 1)),
+        ]
     width = max(len(unit) for _, unit, _ in rows)
     for kind, unit, number in rows:
         print(f"{kind:<12}  {unit:<{width}}  {number:>14,}")

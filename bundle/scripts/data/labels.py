@@ -30,7 +30,7 @@ _OTHERS = {
     "index", "number", "id", "name", "path", "file", "filename", "mask", "comment", "comments", "note", "notes",
     "train", "training", "val", "valid", "validation", "test", "testing", "holdout", "cohort", "study", "batch", "year",
     "institution", "institute", "lab", "annotator", "rater", "reader", "observer", "pathologist", "sample", "quality",
-    "exclude", "include", "label", "target", "weight",
+    "exclude", "include", "label", "target", "weight", "seconds", "again", "again_seconds", "cannot_tell",
 }  # fmt: skip
 
 
@@ -63,8 +63,9 @@ def labels_from_csv(path: str | Path, classes: Sequence[str] = ()) -> tuple[list
     """Read a table with an ``image`` column and a column per class, of 0 and 1.
 
     Columns of other names are no classes where ``classes`` names these. Where not, columns are that by their name: ``group``
-    (or ``patient``, ``case``, ``slide``, ...), ``region``, ``position`` (or ``y`` and ``x``), ``mpp``, and some that are not
-    used, such as ``split`` or ``age``; all others must be of 0 and 1 and are the classes.
+    (or ``patient``, ``case``, ``slide``, ...), ``region``, ``position`` (or ``y`` and ``x``), ``mpp``, ``cannot_tell`` (a
+    row with 1 is left out), and some that are not used, such as ``split`` or ``age``; all others must be of 0 and 1 and are
+    the classes.
 
     Args:
         path: table, see :func:`~.tables.read_table`.
@@ -83,9 +84,13 @@ def labels_from_csv(path: str | Path, classes: Sequence[str] = ()) -> tuple[list
     places = {_plain(name): k for k, name in enumerate(table.columns) if k != image and name not in classes}
     used = _used(table, places)
     wanted = _classes(table, classes, {image, *(k for columns in used.values() for k in columns)})
-    rows = []
+    unsure = places.get("cannot_tell")
+    rows, left_out = [], 0
     for line, cells in table.rows:
         where = f"{table.path}, line {line}"
+        if unsure is not None and cells[unsure].lower() in _TRUE:
+            left_out += 1
+            continue
         if not cells[image]:
             raise ValueError(f"{where}: names no image")
         row = {
@@ -98,8 +103,10 @@ def labels_from_csv(path: str | Path, classes: Sequence[str] = ()) -> tuple[list
             if found is not None:
                 row[key] = found
         rows.append(row)
+    if left_out:
+        logger.info("%s: %d patches are left out, of which somebody could not tell what they show", table.path, left_out)
     if not rows:
-        raise ValueError(f"{table.path}: found no rows below the header")
+        raise ValueError(f"{table.path}: found no rows below the header" + (" that tell" if left_out else ""))
     return list(wanted), rows
 
 

@@ -25,6 +25,8 @@ __all__ = ["collect", "known_layouts", "layout_file", "register_layout"]
 logger = logging.getLogger(__name__)
 
 _LAYOUTS = ("luad", "bcss", "patches", "datalist")
+#: File by which a folder is known as a round of labelling.
+ROUND = "patches.json"
 _TRAINING, _TRAINING_MASKS = ("train", "training"), ("train_mask",)
 _HELD = {"validation": ("val", "valid", "validation"), "test": ("test",)}
 
@@ -125,6 +127,8 @@ def _folders(
     """Of folders as LUAD-HistoSeg and BCSS-WSSS are published, or of patches that lie in one or in subfolders."""
     if not source.is_dir():
         raise ValueError(f"{source}: found a file, expected a folder or an archive ({', '.join(_LAYOUTS)})")
+    if layout == "patches" and not table and (source / ROUND).is_file():
+        raise ValueError(f"{source}: a round of labelling, as its {ROUND} tells; prepare it with the layout labelled")
     csv = Path(table) if table else source / "labels.csv"
     training = first(source, _TRAINING) or (source if layout == "patches" else None)
     if training is None:

@@ -115,7 +115,10 @@ def cut_raw(cutter: Cutter, folder: Path, target: Path, settings: Mapping[str, A
         progress: whether to show a progress bar.
     """
     skipped = cutter.cut(folder, progress)
-    raw = find_raw(folder, target, {**settings, "layout": "patches", "group": None})  # the table tells groups
+    dataset = {**cutter.dataset, **settings["dataset"]}
+    raw = find_raw(
+        folder, target, {**settings, "layout": "patches", "group": None, "dataset": dataset}
+    )  # the table tells groups
     raw.skipped = [*skipped, *raw.skipped]
     return raw
 

@@ -15,10 +15,12 @@ class Cutter(Protocol):
     Args:
         files: files that are read, by their names in the source.
         more: content of what is too large to be read for that, by its name.
+        dataset: facts that the source tells; those that the settings give count above them.
     """
 
     files: Mapping[str, Path]
     more: Mapping[str, str]
+    dataset: Mapping[str, Any]
 
     def cut(self, folder: Path, progress: bool) -> list[str]:
         """Make ``labels.csv`` and its patches in a folder; what was cut before and is still right stays.

@@ -18,6 +18,7 @@ _PYTHON = ((3, 10), (3, 12))
 _MODULES = {
     "pytorch-ignite": "ignite",
     "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
     "pillow": "PIL",
     "pyyaml": "yaml",
     "openslide-python": "openslide",

@@ -59,6 +59,7 @@ class SlideCutter:
     Attributes:
         files: files of annotations and the table.
         more: what tells the slides.
+        dataset: nothing: the settings have it all.
 
     Raises:
         FileNotFoundError: no slide with annotations.
@@ -88,6 +89,7 @@ class SlideCutter:
         if table is not None:
             self.files[_name(table, base)] = table
         self.more = {_name(slide.path, base): _content(slide.path) for slide in self.slides}
+        self.dataset: dict[str, Any] = {}
         self._made: set[str] = set()
 
     def cut(self, folder: Path, progress: bool) -> list[str]:

@@ -1,0 +1,151 @@
+"""What to label next: patches whose labels would teach a trained model most, and what labels promise (``suggest.yaml``)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.facts import DatasetFacts
+from ..core.images import read_image
+from ..data.datalist import read_datalist
+from ..data.groups import compiled
+from ..networks.classifier import TissueClassifier
+from ..networks.extractor import FeatureExtractor
+from .candidates import CandidateRule
+from .label_patches import end, look_at_source, said_at_end
+from .label_rounds import next_round
+from .learning_curve import LearningCurve, learning_curve
+from .looks import Onlooker, batched
+from .spread import choose_spread
+from .suggestion_page import write_suggestion_page
+from .teaching import teaching_value
+from .write_round import RoundRule, check_classes, write_round
+
+__all__ = ["Labelled", "labelled_so_far", "suggest_patches"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is labelled.
+
+    Args:
+        files: patches.
+        labels: ``(N, C)`` of 0 and 1.
+        groups: slide or case of each.
+        curve: what the labels have brought; ``None`` where that cannot be told.
+    """
+
+    files: list[str]
+    labels: np.ndarray
+    groups: list[str]
+    curve: LearningCurve | None
+
+
+def labelled_so_far(dataset_dir: str | Path | None, facts: DatasetFacts, extractor: FeatureExtractor, seed: int = 0,
+                    device: torch.device | str = "cpu", amp: bool = False) -> Labelled:  # fmt: skip
+    """The labelled patches of a prepared dataset, those that train and those that validate, and their learning curve.
+
+    Args:
+        dataset_dir: the dataset; ``None``: nothing is labelled that is not in a round.
+        facts: of the model.
+        extractor: a backbone that has seen no label of these.
+        seed: seed of the curve.
+        device: where.
+        amp: in mixed precision.
+
+    Raises:
+        ValueError: a dataset of other classes than the model's.
+    """
+    if dataset_dir is None:
+        return Labelled([], np.zeros((0, facts.num_classes), int), [], None)
+    entries = [e for section in ("training", "validation") for e in read_datalist(dataset_dir, section)]
+    entries = [e for e in entries if e.get("label") is not None]
+    if any(len(e["label"]) != facts.num_classes for e in entries):
+        raise ValueError(f"{dataset_dir}: its labels have other classes than the model's {list(facts.classes)}")
+    files, labels = [e["image"] for e in entries], np.array([e["label"] for e in entries], int)
+    groups = [str(e.get("group") or e["image"]) for e in entries]
+    if not entries:
+        return Labelled([], np.zeros((0, facts.num_classes), int), [], None)
+    looks = Onlooker(extractor, device=device, amp=amp)(
+        batched((read_image(f) for f in files), facts.patch_size or (224, 224))
+    )
+    return Labelled(files, labels, groups, learning_curve(looks.features, labels, groups, seed))
+
+
+def suggest_patches(
+    source: str | Path | Sequence[str] | None,
+    label_dir: str | Path,
+    facts: DatasetFacts,
+    classifier: TissueClassifier,
+    labelled: Labelled,
+    patch_size: Sequence[int],
+    count: int = 100,
+    min_tissue: float = 0.25,
+    most: int = 5000,
+    group: str | None = None,
+    context: float = 3.0,
+    repeat: int = 20,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    amp: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Write the next round: of the patches that the classifier is least sure of, all looks and slides; and a page that says
+    what labels have brought and promise.
+
+    Args:
+        source: see :func:`~.candidates.find_candidates`.
+        label_dir: folder of the rounds.
+        facts: of the model.
+        classifier: trained.
+        labelled: what it was trained on; none like it is chosen.
+        patch_size: (height, width) in px of the patches that it was trained on.
+        count: patches to choose.
+        min_tissue: see :class:`~.candidates.CandidateRule`, as ``most`` and ``group``.
+        most: patches that are looked at.
+        group: pattern of the slide or case.
+        context: see :class:`~.write_round.RoundRule`, as ``repeat``.
+        repeat: one in so many comes again.
+        seed: seed of all choices.
+        device: where to look.
+        amp: in mixed precision.
+        progress: whether to show progress bars.
+
+    Returns:
+        The page to label on; ``suggest.html`` is beside it.
+
+    Raises:
+        FileNotFoundError: no source.
+        ValueError: no tissue, nothing that is new, or settings that do not fit.
+        SystemExit: something could not be read; the pages of all else are written.
+    """
+    facts = replace(facts, patch_size=tuple(patch_size))
+    check_classes(facts)
+    rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group))
+    onlooker = Onlooker(classifier.extractor, classifier, device, amp)
+    pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
+    value = teaching_value(pool.looks.probability)
+    groups = [candidate.group for candidate in pool.candidates]
+    chosen = choose_spread(pool.looks.features, groups, count, known, value, seed=seed)
+    picked = [pool.candidates[k] for k in chosen.numbers]
+    opinions = pool.looks.probability[chosen.numbers]
+    folder = next_round(label_dir)
+    rule_of_round = RoundRule(context, repeat, seed)
+    written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
+    said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count)
+    suggestions: list[dict[str, Any]] = [
+        {"name": picked[k].name, "group": picked[k].group, "value": float(value[chosen.numbers[k]]), "opinion": opinions[k]}
+        for k in written
+    ]
+    page = write_suggestion_page(folder, facts, labelled, suggestions, value, pool.looks.probability, seed)
+    logger.info("%s: what labels have brought and promise", page)
+    end(pool.faults, folder)
+    return folder / "label.html"

@@ -1,0 +1,75 @@
+"""Patches of all looks, of all slides, none like another."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripts.labelling.spread import choose_spread
+
+
+def _clusters(rng, sizes, spread=0.05):
+    """Points around well separated centres, and the centre of each."""
+    centres = np.eye(len(sizes)) * 4
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    return centres[which] + rng.normal(0, spread, (len(which), len(sizes))), which
+
+
+def test_every_look_is_visited_however_rare(rng):
+    features, which = _clusters(rng, [200, 100, 50, 5])
+    chosen = choose_spread(features, ["s"] * len(which), 8, alike=1.0)
+    assert len(set(chosen.numbers)) == 8
+    assert set(which[chosen.numbers]) == {0, 1, 2, 3}
+
+
+def test_none_is_like_one_that_is_chosen_or_known(rng):
+    features = np.repeat(rng.normal(size=(6, 20)), 4, axis=0)  # four of each
+    features += rng.normal(0, 1e-3, features.shape)
+    chosen = choose_spread(features, ["s"] * 24, 24)
+    assert sorted(k // 4 for k in chosen.numbers) == list(range(6))
+    assert chosen.alike == 18
+    rest = choose_spread(features, ["s"] * 24, 24, known=features[:8])
+    assert sorted(k // 4 for k in rest.numbers) == [2, 3, 4, 5]
+    assert rest.alike == 20
+
+
+def test_slides_are_used_evenly(rng):
+    features = rng.normal(size=(300, 10))
+    groups = ["a"] * 200 + ["b"] * 50 + ["c"] * 50
+    counts = Counter(groups[k] for k in choose_spread(features, groups, 30, alike=1.0).numbers)
+    assert min(counts.values()) >= 8
+
+
+def test_with_values_the_most_valuable_are_chosen_of_all_looks(rng):
+    features, which = _clusters(rng, [60, 60])
+    value = np.zeros(120)
+    value[:30] = value[60:90] = 1.0  # the first half of each look
+    chosen = choose_spread(features, ["s"] * 120, 12, value=value, alike=1.0)
+    assert value[chosen.numbers].all()
+    assert set(which[chosen.numbers]) == {0, 1}
+
+
+def test_looks_take_turns(rng):
+    features, _ = _clusters(rng, [40, 40, 40])
+    chosen = choose_spread(features, ["s"] * 120, 36, alike=1.0)
+    assert len(set(chosen.looks)) == 4
+    first = chosen.looks[: len(set(chosen.looks))]
+    assert len(set(first)) == len(first)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 3))
+def test_as_many_as_are_wanted_each_once_the_same_every_time(number, count, seed):
+    features = np.random.default_rng(seed).normal(size=(number, 5))
+    groups = [str(k % 3) for k in range(number)]
+    chosen = choose_spread(features, groups, count, alike=1.0, seed=seed)
+    assert len(set(chosen.numbers)) == len(chosen.numbers) == len(chosen.looks) == min(count, number)
+    assert choose_spread(features, groups, count, alike=1.0, seed=seed) == chosen
+
+
+def test_nothing_to_choose_from_is_said():
+    with pytest.raises(ValueError, match="found 0 patches to choose 3 from"):
+        choose_spread(np.zeros((0, 4)), [], 3)
