@@ -150,14 +150,17 @@ class Study:
 
     def _suggested(self, labelled: list[int], count: int, models: Path | None) -> list[int]:
         left = sorted(set(range(len(self.entries))) - set(labelled))
-        classifier = None
-        if models is not None:
-            path = models / "classifier.pt"
-            classifier = load_weights(path, "classifier", network_of(path, "classifier")).network
-        onlooker = Onlooker(classifier.extractor if classifier else EfficientNetLite0(output_stride=16), classifier)
+        classifier, segmenter = (
+            load_weights(models / name, kind, network_of(models / name, kind)).network if models else None
+            for name, kind in (("classifier.pt", "classifier"), ("model.pt", "segmenter"))
+        )
+        onlooker = Onlooker(
+            classifier.extractor if classifier else EfficientNetLite0(output_stride=16), classifier, segmenter
+        )
         size = image_size(self.entries[0]["image"])
         looks = onlooker(batched((read_image(self.entries[k]["image"]) for k in left), size))
-        value = None if classifier is None else teaching_value(looks.probability)
+        known = np.array([self.entries[k]["label"] for k in labelled])
+        value = teaching_value(looks.probability, looks.depths, looks.shares, known) if models else None
         groups = [self.entries[k]["group"] for k in left]
         chosen = choose_spread(looks.features, groups, count, value=value, alike=1.0, seed=self.seed)
         return [left[k] for k in chosen.numbers]

@@ -12,6 +12,7 @@ from torch import nn
 from ..core.precision import MixedPrecisionInferer
 from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
+from ..networks.hierarchical import HierarchicalClassifier
 
 __all__ = ["Looks", "Onlooker", "batched", "standardised"]
 
@@ -23,10 +24,14 @@ class Looks:
     Args:
         features: ``(N, D)`` float32, means of feature maps.
         probability: ``(N, C)`` of the classifier, in [0, 1]; ``None`` without one.
+        depths: ``(N, S, C)`` of its heads at S depths, if it has some.
+        shares: ``(N, C)`` of each patch that the segmenter gives a class, if there is one.
     """
 
     features: np.ndarray
     probability: np.ndarray | None = None
+    depths: np.ndarray | None = None
+    shares: np.ndarray | None = None
 
 
 class Onlooker:
@@ -34,7 +39,8 @@ class Onlooker:
 
     Args:
         extractor: gives the feature maps, of its last layers but the head's: ``(N, 3, H, W)`` in [0, 1] to named maps.
-        classifier: gives probabilities, if any.
+        classifier: gives probabilities, if any, and where it has heads at several depths, those of each.
+        segmenter: gives shares, if any: ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``.
         device: where.
         amp: in mixed precision.
     """
@@ -43,12 +49,14 @@ class Onlooker:
         self,
         extractor: FeatureExtractor,
         classifier: TissueClassifier | None = None,
+        segmenter: nn.Module | None = None,
         device: torch.device | str = "cpu",
         amp: bool = False,
     ) -> None:
         self.device = torch.device(device)
         self.extractor = extractor.eval().to(self.device, memory_format=torch.channels_last)
         self.classifier = None if classifier is None else classifier.eval().to(self.device)
+        self.segmenter = None if segmenter is None else segmenter.eval().to(self.device, memory_format=torch.channels_last)
         self.layers = extractor.cam_layers
         self._inferer = MixedPrecisionInferer(amp=amp)
 
@@ -58,19 +66,28 @@ class Onlooker:
         Args:
             batches: of patches of one size, ``(N, H, W, 3)`` uint8 each.
         """
-        features, found = [], []
+        seen: dict[str, list[torch.Tensor]] = {}
         with torch.inference_mode():
             for batch in batches:
                 image = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).to(self.device)
                 image = image.float().div(255).contiguous(memory_format=torch.channels_last)
-                maps = self._inferer(image, self.extractor)
-                pooled = [maps[name].float().mean(dim=(2, 3)) for name in self.layers]
-                features.append(torch.cat(pooled, dim=1).cpu().numpy())
-                if self.classifier is not None:
-                    found.append(torch.sigmoid(self._inferer(image, self.classifier).float()).cpu().numpy())
-        if not features:
+                for name, value in self._look(image).items():
+                    seen.setdefault(name, []).append(value.cpu())
+        if not seen:
             return Looks(np.zeros((0, 0), np.float32))
-        return Looks(np.concatenate(features), np.concatenate(found) if found else None)
+        return Looks(**{name: torch.cat(values).numpy() for name, values in seen.items()})
+
+    def _look(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        maps = self._inferer(image, self.extractor)
+        seen = {"features": torch.cat([maps[name].mean(dim=(2, 3)) for name in self.layers], dim=1)}
+        if self.classifier is not None:
+            seen["probability"] = torch.sigmoid(self._inferer(image, self.classifier))
+        if isinstance(self.classifier, HierarchicalClassifier):
+            logits = [cam.mean(dim=(2, 3)) for cam in self.classifier.cams(maps).values()]
+            seen["depths"] = torch.sigmoid(torch.stack(logits, dim=1))
+        if self.segmenter is not None:
+            seen["shares"] = torch.softmax(self._inferer(image, self.segmenter), dim=1).mean(dim=(2, 3))
+        return seen
 
 
 def batched(patches: Iterable[np.ndarray], size: Sequence[int], count: int = 32) -> Iterable[np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +51,20 @@ class PatchSource:
 
 
 def is_slide(path: Path) -> bool:
-    """Whether a file is read as a whole slide: by its name; of TIFFs those above 33 million px, and those that are read as
-    no image."""
+    """Whether a file is read as a whole slide: by its name; of TIFFs those of several levels or above 33 million px, and
+    those that are no image."""
     if path.suffix.lower() not in _TIFF:
         return is_slide_name(path)
     try:
-        return math.prod(image_size(path)) > _LARGE
+        if math.prod(image_size(path)) > _LARGE:
+            return True
     except ValueError:
         return True
+    try:
+        with closing(open_slide(path, 1.0)) as slide:
+            return len(slide.levels) > 1
+    except (ValueError, OSError):
+        return False
 
 
 def open_source(path: Path, mpp: float | None = None) -> PatchSource:

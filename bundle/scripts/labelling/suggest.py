@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..core.facts import DatasetFacts
 from ..core.images import read_image
@@ -85,6 +86,7 @@ def suggest_patches(
     label_dir: str | Path,
     facts: DatasetFacts,
     classifier: TissueClassifier,
+    segmenter: nn.Module | None,
     labelled: Labelled,
     patch_size: Sequence[int],
     count: int = 100,
@@ -98,14 +100,15 @@ def suggest_patches(
     amp: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Write the next round: of the patches that the classifier is least sure of, all looks and slides; and a page that says
-    what labels have brought and promise.
+    """Write the next round: of the patches that the model is likeliest to be wrong about, all looks and slides; and a page
+    that says what labels have brought and promise.
 
     Args:
         source: see :func:`~.candidates.find_candidates`.
         label_dir: folder of the rounds.
         facts: of the model.
         classifier: trained.
+        segmenter: trained; ``None``: what it sees does not count.
         labelled: what it was trained on; none like it is chosen.
         patch_size: (height, width) in px of the patches that it was trained on.
         count: patches to choose.
@@ -130,13 +133,14 @@ def suggest_patches(
     facts = replace(facts, patch_size=tuple(patch_size))
     check_classes(facts)
     rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group))
-    onlooker = Onlooker(classifier.extractor, classifier, device, amp)
+    onlooker = Onlooker(classifier.extractor, classifier, segmenter, device, amp)
     pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
-    value = teaching_value(pool.looks.probability)
+    looks = pool.looks
+    value = teaching_value(looks.probability, looks.depths, looks.shares, labelled.labels)
     groups = [candidate.group for candidate in pool.candidates]
-    chosen = choose_spread(pool.looks.features, groups, count, known, value, seed=seed)
+    chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
     picked = [pool.candidates[k] for k in chosen.numbers]
-    opinions = pool.looks.probability[chosen.numbers]
+    opinions = looks.probability[chosen.numbers]
     folder = next_round(label_dir)
     rule_of_round = RoundRule(context, repeat, seed)
     written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
@@ -145,7 +149,7 @@ def suggest_patches(
         {"name": picked[k].name, "group": picked[k].group, "value": float(value[chosen.numbers[k]]), "opinion": opinions[k]}
         for k in written
     ]
-    page = write_suggestion_page(folder, facts, labelled, suggestions, value, pool.looks.probability, seed)
+    page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, seed)
     logger.info("%s: what labels have brought and promise", page)
     end(pool.faults, folder)
     return folder / "label.html"

@@ -13,6 +13,7 @@ from ..core.facts import DatasetFacts
 from ..core.images import read_image
 from ..pages import Case, Page, Verdict, gallery, line_chart, percent, table, write_page
 from .learning_curve import LearningCurve
+from .teaching import binary_entropy
 
 __all__ = ["promises", "write_suggestion_page"]
 
@@ -66,7 +67,6 @@ def write_suggestion_page(
     facts: DatasetFacts,
     labelled: SoFar,
     suggestions: Sequence[Mapping[str, Any]],
-    value: np.ndarray,
     probability: np.ndarray,
     seed: int = 0,
 ) -> Path:
@@ -77,17 +77,16 @@ def write_suggestion_page(
         facts: of the model.
         labelled: what it was trained on.
         suggestions: ``name``, ``group``, ``value`` and ``opinion`` (C probabilities) of each patch that was chosen.
-        value: ``(N,)`` of all patches that were looked at.
-        probability: ``(N, C)`` of these.
+        probability: ``(N, C)`` of all patches that were looked at.
         seed: of the choices.
     """
     groups = {s["group"] for s in suggestions}
-    chosen = float(np.mean([s["value"] for s in suggestions]))
+    doubt = [float(binary_entropy(p).mean()) for p in (np.array([s["opinion"] for s in suggestions]), probability)]
     details = {
         "Labelled so far": f"{len(labelled.labels)} patches of {len(set(labelled.groups))} slides or cases",
-        "Looked at": f"{len(value)} unlabelled patches",
+        "Looked at": f"{len(probability)} unlabelled patches",
         "Suggested": f"{len(suggestions)} patches of {len(groups)} slides or cases",
-        "Doubt of the model": f"{chosen:.2f} bits per answer in these, {float(np.mean(value)):.2f} in all",
+        "Doubt of the model": f"{doubt[0]:.2f} bits per answer in these, {doubt[1]:.2f} in all",
     }
     page = Page(
         title="What to label next",
@@ -97,7 +96,7 @@ def write_suggestion_page(
         sections=[
             ("What labels have brought", _curve(labelled.curve, facts)),
             ("By class", _classes(facts, labelled, suggestions, probability)),
-            ("Suggested patches, those in most doubt first", _gallery(folder, facts, suggestions)),
+            ("Suggested patches, those first whose label would teach most", _gallery(folder, facts, suggestions)),
         ],
         environment={**environment(), "seed": seed},
     )

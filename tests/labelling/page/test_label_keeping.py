@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 from browsers import find_browser
-from label_browser import ARGS, at, kept, label_content, labels, opened, press, ready, table, until, write_label_folder
+from label_browser import (
+    ARGS,
+    at,
+    kept,
+    kill_browser,
+    label_content,
+    labels,
+    opened,
+    press,
+    ready,
+    table,
+    until,
+    write_label_folder,
+)
 
 _OFF = "Object.defineProperty(window, '{}', {{ get() {{ throw new DOMException('denied', 'SecurityError'); }} }});"
 NO_DATABASE = _OFF.format("indexedDB")
@@ -26,16 +37,6 @@ TAKE = "(csv) => Labelling.transfer.take(Labelling.app, csv)"
 TEXT = "Labelling.transfer.text(Labelling.app)"
 
 
-def _kill(profile: Path) -> None:
-    """Kill the browser that works on a profile as a power cut would: it is told nothing."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"--user-data-dir={profile}".encode() in (process / "cmdline").read_bytes().split(b"\0"):
-                os.kill(int(process.name), signal.SIGKILL)
-        except OSError:  # it has ended
-            continue
-
-
 @pytest.fixture
 def restarted(play, tmp_path):
     """Starts a browser on one and the same profile, again and again."""
@@ -45,7 +46,7 @@ def restarted(play, tmp_path):
         started.append(play.chromium.launch_persistent_context(str(profile), executable_path=path, args=ARGS))
         return started[-1]
 
-    yield start, lambda: _kill(profile)
+    yield start, lambda: kill_browser(profile)
     started[-1].close()
 
 
