@@ -64,3 +64,31 @@ def test_faults(dataset, tmp_path):
     (folder / "datalist.json").write_text(json.dumps({**content, "training": []}))
     with pytest.raises(ValueError, match="training section is empty"):
         annotation_cost(folder, progress=False)
+
+
+def test_times_that_a_label_page_measured(dataset, tmp_path, capsys):
+    folder, _ = dataset
+    (tmp_path / "one.csv").write_text('image,seconds,tumour,"a, b"\np1,2.0,1,0\np2,4,1,1\np3,,0,1\n')
+    (tmp_path / "two.csv").write_text("image;seconds;tumour\np9;12,0;1\n")
+    annotation_cost(folder, tmp_path / "cost.json", progress=False, labels=[tmp_path / "one.csv", tmp_path / "two.csv"])
+    rows = {(r["annotation"], r["unit"]): r["number"] for r in json.loads((tmp_path / "cost.json").read_text())}
+    assert rows["as measured", "patches"] == 3
+    assert rows["as measured", "seconds per patch, median"] == 4.0
+    assert rows["as measured", "minutes"] == 0.3
+    assert rows["patch labels", "hours"] == 0.0  # two patches at six seconds
+    assert "seconds per patch, median" in capsys.readouterr().out
+    annotation_cost(folder, tmp_path / "cost.json", 3600, progress=False, labels=str(tmp_path / "one.csv"))
+    rows = {(r["annotation"], r["unit"]): r["number"] for r in json.loads((tmp_path / "cost.json").read_text())}
+    assert rows["patch labels", "hours"] == 2.0  # what is said counts above what was measured
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("image,tumour\np,1\n", "expected 'seconds' among them"),
+    ("image,seconds\np,soon\n", r"line 2, column 'seconds': found 'soon'"),
+    ("image,seconds\np,-1\n", r"line 2, column 'seconds': found '-1'"),
+    ("image,seconds\np,inf\n", r"line 2, column 'seconds': found 'inf'"),
+])  # fmt: skip
+def test_times_that_are_none_are_named(dataset, tmp_path, text, said):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        annotation_cost(dataset[0], progress=False, labels=tmp_path / "labels.csv")

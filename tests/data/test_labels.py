@@ -148,3 +148,13 @@ def test_a_place_that_may_be_a_thousand_or_a_fraction_is_refused(tmp_path, cell)
 def test_places_as_spreadsheets_write_them(tmp_path, cell):
     _, (row,) = labels_from_csv(_write(tmp_path, f'image,a,b,y,x\np,1,0,"{cell}",0\n'))
     assert row["position"] == [1000, 0]
+
+
+def test_rows_of_which_somebody_could_not_tell_are_left_out(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    text = "image,seconds,annotator,cannot_tell,again,again_seconds,a,b\np,2.5,me,0,1 0,1.0,1,0\nq,1,me,1,,,,\n"
+    names, rows = labels_from_csv(_write(tmp_path, text))
+    assert names == ["a", "b"] and [(row["image"], row["label"]) for row in rows] == [("p", [1, 0])]
+    assert "1 patches are left out" in caplog.text
+    with pytest.raises(ValueError, match="no rows below the header that tell"):
+        labels_from_csv(_write(tmp_path, "image,cannot_tell,a,b\nq,1,,\n"))

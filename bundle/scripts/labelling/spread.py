@@ -19,6 +19,7 @@ _NEAR = 0.5  # share of a cluster, its best, in which the slide that was chosen 
 _VALUABLE = 3  # times the patches wanted: of so many, the most valuable, the clusters are made
 _LOOKS = 12  # clusters that nine patches at once are taken from, at most
 _SAMPLE = 20_000  # patches that the centres are found by
+_MOST = 500  # clusters; of more patches than that, each cluster gives several
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,24 @@ def choose_spread(
         left = np.flatnonzero(free)
         if value is not None:
             left = left[np.argsort(-np.asarray(value)[left], kind="stable")[: _VALUABLE * (count - len(taken))]]
-        cluster, distance = _clusters(own[left], min(count - len(taken), len(left)), seed)
+        cluster, distance = _clusters(own[left], min(count - len(taken), len(left), _MOST), seed)
         rank = distance if value is None else -np.asarray(value)[left]
-        for members in _by_size(cluster):
-            members = [k for k in members[np.argsort(rank[members], kind="stable")] if free[left[k]]]
-            if not members:
-                continue
-            best = members[: max(1, round(len(members) * _NEAR))]
-            pick = int(left[min(best, key=lambda k: uses[groups[left[k]]])])
-            taken.append(pick)
-            uses[groups[pick]] += 1
-            same = free & (own @ own[pick] > alike)
-            same[pick] = False
-            dropped += int(same.sum())
-            free &= ~same
-            free[pick] = False
-            if len(taken) == count:
-                break
+        waiting = [left[part[np.argsort(rank[part], kind="stable")]] for part in _by_size(cluster)]
+        while len(taken) < count and waiting:
+            waiting = [rest for part in waiting if len(rest := part[free[part]])]
+            for members in waiting:
+                members = members[free[members]]  # one of another cluster may have been like these
+                if len(taken) == count or not len(members):
+                    continue
+                best = members[: max(1, round(len(members) * _NEAR))]
+                pick = int(min(best, key=lambda k: uses[groups[k]]))
+                taken.append(pick)
+                uses[groups[pick]] += 1
+                same = free & (own @ own[pick] > alike)
+                same[pick] = False
+                dropped += int(same.sum())
+                free &= ~same
+                free[pick] = False
     return _in_turn(own, taken, dropped, seed)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..core.facts import DatasetFacts
+from ..core.facts import DatasetFacts, load_facts
 from ..core.images import read_image
 from ..data.datalist import read_datalist
 from ..data.groups import compiled
@@ -69,8 +69,11 @@ def labelled_so_far(dataset_dir: str | Path | None, facts: DatasetFacts, extract
         return Labelled([], np.zeros((0, facts.num_classes), int), [], None)
     entries = [e for section in ("training", "validation") for e in read_datalist(dataset_dir, section)]
     entries = [e for e in entries if e.get("label") is not None]
-    if any(len(e["label"]) != facts.num_classes for e in entries):
-        raise ValueError(f"{dataset_dir}: its labels have other classes than the model's {list(facts.classes)}")
+    classes = load_facts(dataset_dir).classes
+    if classes != facts.classes:
+        raise ValueError(
+            f"{dataset_dir}: its classes are {list(classes)}, the model's {list(facts.classes)}; give its own dataset"
+        )
     files, labels = [e["image"] for e in entries], np.array([e["label"] for e in entries], int)
     groups = [str(e.get("group") or e["image"]) for e in entries]
     if not entries:

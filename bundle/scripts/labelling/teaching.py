@@ -22,8 +22,8 @@ def teaching_value(
     shares: np.ndarray | None = None,
     labelled: np.ndarray | None = None,
 ) -> np.ndarray:
-    """How likely a model is to be wrong about patches, by as much as is known of it: the sum of three signs, each in units of
-    its deviation.
+    """How likely a model is to be wrong about patches, by what is known of it: the sum of up to three signs, each in units
+    of its deviation.
 
     The signs are the entropy of the classifier's answers, in which rare classes count more; how far its depths disagree, the
     entropy of their mean above the mean of their entropies; and how far it and the segmenter do. Together they tell the

@@ -1,0 +1,85 @@
+"""From unlabelled tissue to a page."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from scripts.core.image_writers import write_image
+from scripts.core.images import read_image
+from scripts.labelling.label_patches import facts_to_label, label_patches
+from tiny import TinyExtractor
+
+
+@pytest.fixture
+def tissue(tmp_path, rng):
+    for k in range(10):
+        base = np.kron(rng.integers(60, 190, (4, 4, 3)), np.ones((8, 8, 1)))
+        write_image(tmp_path / "tissue" / f"s{k // 5}" / f"p{k}.png", base.astype(np.uint8))
+    return tmp_path / "tissue"
+
+
+def _label(tissue, folder, **more):
+    facts = facts_to_label({}, ["tumour", "stroma"], [32, 32])
+    torch.manual_seed(0)  # of the extractor's weights
+    return label_patches(tissue, folder, facts, TinyExtractor(), progress=False, **more)
+
+
+def _pixels(page):
+    patches = json.loads((page.parent / "patches.json").read_text())["patches"]
+    return {read_image(page.parent / patch["image"]).tobytes() for patch in patches}
+
+
+def test_the_next_round_is_of_other_patches(tmp_path, tissue):
+    one, two = _label(tissue, tmp_path / "labels", count=4), _label(tissue, tmp_path / "labels", count=4)
+    assert (one.parent.name, two.parent.name) == ("round_1", "round_2")
+    assert len(_pixels(one)) == 4 and not _pixels(one) & _pixels(two)
+
+
+def test_the_same_seed_gives_the_same_round(tmp_path, tissue):
+    pages = [_label(tissue, tmp_path / name, count=5, seed=seed) for name, seed in (("a", 1), ("b", 1))]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_copies_are_asked_for_once(tmp_path, tissue, rng):
+    for k in range(5):
+        write_image(tissue / "s1" / f"copy{k}.png", read_image(tissue / "s0" / f"p{k}.png"))
+    assert len(_pixels(_label(tissue, tmp_path / "labels", count=20))) <= 10
+
+
+def test_what_is_broken_is_named_at_the_end_and_all_else_is_there(tmp_path, tissue):
+    (tissue / "s0" / "bad.png").write_bytes(b"no image")
+    with pytest.raises(SystemExit, match=r"1 files or patches were skipped(.|\n)*bad\.png"):
+        _label(tissue, tmp_path / "labels", count=4)
+    assert (tmp_path / "labels" / "round_1" / "label.html").is_file()
+
+
+def test_what_to_do_next_is_said(tmp_path, tissue, caplog):
+    caplog.set_level(logging.INFO)
+    _label(tissue, tmp_path / "labels", count=50, settings={"train": {}})
+    assert "label.html in a browser, answer, and save labels.csv beside it" in caplog.text
+    assert "50 patches were asked for; the others look like these, or there are no more" in caplog.text
+    assert "with the dataset file after pipeline.yaml" in caplog.text
+
+
+def test_classes_are_told_by_names_a_list_or_a_dataset_file():
+    assert facts_to_label({}, "[tumour, stroma]").classes == ("tumour", "stroma")
+    assert facts_to_label({}, ["a, b", 'c "d"']).classes == ("a, b", 'c "d"')
+    given = {"classes": ["a", "b"], "palette": [[1, 2, 3], [4, 5, 6]], "patch_size": [112, 112], "mpp": 1.0}
+    facts = facts_to_label(given)
+    assert facts.palette == ((1, 2, 3), (4, 5, 6)) and facts.patch_size == (112, 112) and facts.mpp == 1.0
+    other = facts_to_label(given, ["x", "y", "z"], 64, 0.5)
+    assert other.classes == ("x", "y", "z") and other.patch_size == (64, 64) and other.mpp == 0.5
+    assert len(other.palette) == 3
+
+
+def test_what_cannot_be_asked_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="classes: found none"):
+        facts_to_label({})
+    with pytest.raises(ValueError, match="expected at most 19"):
+        facts_to_label({}, [f"c{k}" for k in range(20)])
+    with pytest.raises(ValueError, match="source: found none"):
+        _label(None, tmp_path)
