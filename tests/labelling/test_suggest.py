@@ -88,7 +88,7 @@ def test_labels_of_other_classes_are_refused(tmp_path, tissue):
 def test_when_all_is_labelled_it_says_so(tmp_path, tissue):
     nothing = labelled_so_far(None, FACTS, TinyExtractor())
     rounds = 0
-    with pytest.raises(ValueError, match="all of its 24 patches are labelled|unlike those that are labelled"):
+    with pytest.raises(ValueError, match=r"all of its 24 patches are labelled|unlike those that are labelled"):
         while rounds < 24:
             _suggest(tissue, tmp_path / "labels", nothing, count=24)
             rounds += 1

@@ -231,6 +231,7 @@ Labelling.App = class {
   switchOpinion() {
     if (this.mode !== "one" || !this.session.given()) return this.view.say("the model's opinion is shown once you have answered");
     this.opinion = !this.opinion;
+    this.view.say("");
     this.view.render();
   }
 

@@ -207,8 +207,8 @@ def said_at_end(folder: Path, written: int, groups: int, alike: int, wanted: int
     logger.info(
         "open %s in a browser, answer, and save labels.csv beside it; then:\n"
         "python -m monai.bundle run --config_file bundle/configs/pipeline.yaml --source %s "
-        "--prepare \"{'layout': 'labelled'}\" --dataset_dir my_set --output_dir my_run%s",
-        shown(folder / "label.html"), parent,
+        "--prepare \"{'layout': 'labelled'%s}\" --dataset_dir my_set --output_dir my_run%s",
+        shown(folder / "label.html"), parent, "" if folder.name == "round_1" else ", 'overwrite': True",
         "\n  (with the dataset file after pipeline.yaml, whose settings of the stages count)" if more else "",
     )  # fmt: skip
 

@@ -107,7 +107,9 @@ def write_round(
         ValueError: there is no patch, or none could be read.
     """
     if not candidates:
-        raise ValueError("\n".join(["found no patch that is unlike those that are labelled, or in a round, already", *faults]))
+        raise ValueError(
+            "\n".join(["found no patch that is unlike those that are labelled, or in a round, already", *faults])
+        )
     if folder.exists():
         raise FileExistsError(f"{shown(folder)}: there already; its answers would be lost")
     make_folder(folder.parent)
