@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from lock_holder import hold_lock
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image
 from scripts.labelling.label_patches import facts_to_label, label_patches
@@ -83,3 +84,27 @@ def test_what_cannot_be_asked_is_refused(tmp_path):
         facts_to_label({}, [f"c{k}" for k in range(20)])
     with pytest.raises(ValueError, match="source: found none"):
         _label(None, tmp_path)
+
+
+def test_rounds_of_one_folder_ask_for_the_same(tmp_path, tissue):
+    _label(tissue, tmp_path / "labels", count=4)
+    with pytest.raises(
+        ValueError, match=r"round_1: asks for the classes \['tumour', 'stroma'\], not for \['fat', 'stroma'\]"
+    ):
+        label_patches(
+            tissue, tmp_path / "labels", facts_to_label({}, ["fat", "stroma"], [32, 32]), TinyExtractor(), progress=False
+        )
+
+
+def test_two_at_once_do_not_make_the_same_round(tmp_path, tissue):
+    (tmp_path / "labels").mkdir()
+    holder = hold_lock(tmp_path / "labels" / ".lock")
+    with pytest.raises(BlockingIOError, match=r"labels"):
+        _label(tissue, tmp_path / "labels", count=4)
+    holder.communicate("\n")
+    assert _label(tissue, tmp_path / "labels", count=4).parent.name == "round_1"
+
+
+def test_a_pattern_that_is_none_is_named_as_the_setting_is(tmp_path, tissue):
+    with pytest.raises(ValueError, match=r"^group: found '\('"):
+        _label(tissue, tmp_path / "labels", group="(")

@@ -24,8 +24,12 @@ HOW_TO_GROUP = "give a column 'group', a subfolder for each slide or case, or --
 _TRAINING = {"training": "training patches", "regions": "regions", "slides": "slides"}
 
 
-def compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """The setting ``group`` as a regular expression.
+def compiled(pattern: str | None, name: str = "prepare#group") -> re.Pattern[str] | None:
+    """A setting as a regular expression that finds groups.
+
+    Args:
+        pattern: its value.
+        name: its name, for messages.
 
     Raises:
         ValueError: it is none, or has several groups of which none is named ``group``.
@@ -35,11 +39,9 @@ def compiled(pattern: str | None) -> re.Pattern[str] | None:
     try:
         found = re.compile(pattern)
     except (re.error, TypeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"prepare#group: found {pattern!r}, expected a regular expression ({error})") from error
+        raise ValueError(f"{name}: found {pattern!r}, expected a regular expression ({error})") from error
     if found.groups > 1 and "group" not in found.groupindex:
-        raise ValueError(
-            f"prepare#group: {pattern!r} has {found.groups} groups; name the one that tells the slide: (?P<group>...)"
-        )
+        raise ValueError(f"{name}: {pattern!r} has {found.groups} groups; name the one that tells the slide: (?P<group>...)")
     return found
 
 

@@ -14,6 +14,7 @@ import torch
 from ..core.arguments import arguments
 from ..core.facts import DatasetFacts
 from ..core.images import read_image
+from ..core.lock import locked
 from ..core.paths import shown
 from ..data.groups import compiled
 from ..networks.extractor import FeatureExtractor
@@ -123,19 +124,23 @@ def label_patches(
     Raises:
         FileNotFoundError: no source.
         ValueError: no tissue, nothing that is new, or settings that do not fit.
+        BlockingIOError: another process makes a round there.
         SystemExit: something could not be read; the page of all else is written.
     """
-    rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group))
-    onlooker = Onlooker(extractor, device=device, amp=amp)
-    pool, known = look_at_source(source, label_dir, facts, rule, onlooker, (), progress)
-    groups = [candidate.group for candidate in pool.candidates]
-    chosen = choose_spread(pool.looks.features, groups, count, known, seed=seed)
-    folder = next_round(label_dir)
-    picked = [pool.candidates[k] for k in chosen.numbers]
-    written = write_round(folder, picked, chosen.looks, facts, RoundRule(context, repeat, seed), pool.faults, None, progress)
-    said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count, bool(settings))
-    end(pool.faults, folder)
-    return folder / "label.html"
+    with locked(Path(label_dir) / ".lock", "label.yaml, which makes a round"):
+        rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group, "group"))
+        onlooker = Onlooker(extractor, device=device, amp=amp)
+        pool, known = look_at_source(source, label_dir, facts, rule, onlooker, (), progress)
+        groups = [candidate.group for candidate in pool.candidates]
+        chosen = choose_spread(pool.looks.features, groups, count, known, seed=seed)
+        folder = next_round(label_dir)
+        picked = [pool.candidates[k] for k in chosen.numbers]
+        written = write_round(
+            folder, picked, chosen.looks, facts, RoundRule(context, repeat, seed), pool.faults, None, progress
+        )
+        said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count, bool(settings))
+        end(pool.faults, folder)
+        return folder / "label.html"
 
 
 def look_at_source(
@@ -163,11 +168,17 @@ def look_at_source(
 
     Raises:
         FileNotFoundError: no source.
-        ValueError: no tissue, or nothing that is new.
+        ValueError: no tissue, nothing that is new, or earlier rounds that ask for other classes.
     """
     if source is None:
         raise ValueError("source: found none, expected a folder of patches, images or slides: --source FOLDER")
     before = find_rounds(label_dir) if Path(label_dir).is_dir() else []
+    for r in before:
+        if r.facts.classes != facts.classes:
+            raise ValueError(
+                f"{shown(r.folder)}: asks for the classes {list(r.facts.classes)}, not for {list(facts.classes)}; rounds of "
+                "one folder ask for the same: take another label_dir"
+            )
     files = [*[r.folder / name for r in before for name in r.patches], *map(Path, labelled)]
     digests: set[str] = set()
     known = None

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..core.facts import DatasetFacts, load_facts
 from ..core.images import read_image
+from ..core.lock import locked
 from ..data.datalist import read_datalist
 from ..data.groups import compiled
 from ..networks.classifier import TissueClassifier
@@ -131,28 +132,35 @@ def suggest_patches(
     Raises:
         FileNotFoundError: no source.
         ValueError: no tissue, nothing that is new, or settings that do not fit.
+        BlockingIOError: another process makes a round there.
         SystemExit: something could not be read; the pages of all else are written.
     """
-    facts = replace(facts, patch_size=tuple(patch_size))
-    check_classes(facts)
-    rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group))
-    onlooker = Onlooker(classifier.extractor, classifier, segmenter, device, amp)
-    pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
-    looks = pool.looks
-    value = teaching_value(looks.probability, looks.depths, looks.shares, labelled.labels)
-    groups = [candidate.group for candidate in pool.candidates]
-    chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
-    picked = [pool.candidates[k] for k in chosen.numbers]
-    opinions = looks.probability[chosen.numbers]
-    folder = next_round(label_dir)
-    rule_of_round = RoundRule(context, repeat, seed)
-    written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
-    said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count)
-    suggestions: list[dict[str, Any]] = [
-        {"name": picked[k].name, "group": picked[k].group, "value": float(value[chosen.numbers[k]]), "opinion": opinions[k]}
-        for k in written
-    ]
-    page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, seed)
-    logger.info("%s: what labels have brought and promise", page)
-    end(pool.faults, folder)
-    return folder / "label.html"
+    with locked(Path(label_dir) / ".lock", "suggest.yaml, which makes a round"):
+        facts = replace(facts, patch_size=tuple(patch_size))
+        check_classes(facts)
+        rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group, "group"))
+        onlooker = Onlooker(classifier.extractor, classifier, segmenter, device, amp)
+        pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
+        looks = pool.looks
+        value = teaching_value(looks.probability, looks.depths, looks.shares, labelled.labels)
+        groups = [candidate.group for candidate in pool.candidates]
+        chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
+        picked = [pool.candidates[k] for k in chosen.numbers]
+        opinions = looks.probability[chosen.numbers]
+        folder = next_round(label_dir)
+        rule_of_round = RoundRule(context, repeat, seed)
+        written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
+        said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count)
+        suggestions: list[dict[str, Any]] = [
+            {
+                "name": picked[k].name,
+                "group": picked[k].group,
+                "value": float(value[chosen.numbers[k]]),
+                "opinion": opinions[k],
+            }
+            for k in written
+        ]
+        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, seed)
+        logger.info("%s: what labels have brought and promise", page)
+        end(pool.faults, folder)
+        return folder / "label.html"
