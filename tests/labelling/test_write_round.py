@@ -120,3 +120,14 @@ def test_more_classes_than_keys_are_refused():
 def test_a_class_called_as_a_column_is_refused(name):
     with pytest.raises(ValueError, match="name of another column"):
         check_classes(DatasetFacts(("tumour", name)))
+
+
+def test_the_pixel_size_of_all_images_is_that_of_the_round(tmp_path, rng):
+    bare = DatasetFacts(("tumour", "stroma"), patch_size=(32, 32))
+    for name, sizes, expected in (("same", (0.5, 0.5), 0.5), ("other", (0.5, 0.25), None), ("none", (0.5, None), None)):
+        for k, mpp in enumerate(sizes):
+            image = rng.integers(60, 180, (32, 32, 3)).astype(np.uint8)
+            write_image(tmp_path / name / f"s{k}.png", image, mpp and (mpp, mpp))
+        found, _ = find_candidates(tmp_path / name, CandidateRule((32, 32)), progress=False)
+        write_round(tmp_path / name / "round_1", found, [0, 0], bare, RoundRule(), [], progress=False)
+        assert read_round(tmp_path / name / "round_1").facts.mpp == expected

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def write_round(
         folder: to be made.
         candidates: its patches in the order in which they are to be labelled.
         looks: of each.
-        facts: with classes, colours, patch size and µm/px.
+        facts: with classes, colours, patch size and µm/px; without the latter it is that of the images, where they have one.
         rule: how they are shown.
         faults: gets a message for each patch that can no longer be read; it is left out.
         opinions: ``(N, C)`` probabilities of a model, which the page shows when asked.
@@ -118,6 +118,7 @@ def write_round(
     temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder.parent))
     try:
         rows: dict[int, dict[str, Any]] = {}
+        sizes: set[tuple[float, float] | None] = set()
         for k, candidate, opened in each_source(candidates, facts.mpp, faults, "patches", progress):
             try:
                 patch = opened.read(*candidate.box)
@@ -131,15 +132,25 @@ def write_round(
                 faults.append(str(error))
                 continue
             rows[k] = row
+            sizes.add(opened.mpp)
         if not rows:
             raise ValueError("\n".join(["none of the patches can be read", *faults]))
         numbers = sorted(rows)
+        facts = replace(facts, mpp=facts.mpp or _common(sizes))
         _finish(temporary, [rows[k] for k in numbers], facts, rule, folder)
         temporary.chmod(0o755)  # mkdtemp's are private
         os.replace(temporary, folder)
         return numbers
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _common(sizes: set[tuple[float, float] | None]) -> float | None:
+    """µm/px of all patches; ``None`` where they differ, or one has none."""
+    values = [value for size in sizes for value in (size or (None,))]
+    if None in values or max(values) > min(values) * 1.01:
+        return None
+    return round(float(values[0]), 4)
 
 
 def _described(candidate: Candidate, patch: np.ndarray, look: int, opinion: np.ndarray | None) -> dict[str, Any]:
