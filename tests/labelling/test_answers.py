@@ -23,8 +23,8 @@ def test_a_table_as_the_page_exports_it(tmp_path):
 
 
 def test_classes_are_read_in_the_order_that_is_asked_for(tmp_path):
-    found = read_answers(_write(tmp_path / "labels.csv", "a.png,s1,,,,,0,,,1,0"), ("fat, lobular", "tumour"))
-    assert found.rows[0].label == (0, 1)
+    found = read_answers(_write(tmp_path / "labels.csv", "a.png,s1,,,,,0,1 0,,1,0"), ("fat, lobular", "tumour"))
+    assert found.rows[0].label == found.rows[0].again == (0, 1)
 
 
 @pytest.mark.parametrize(("line", "said"), [

@@ -88,9 +88,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path):
 
 def test_rounds_of_one_folder_ask_for_the_same(tmp_path, tissue):
     _label(tissue, tmp_path / "labels", count=4)
-    with pytest.raises(
-        ValueError, match=r"round_1: asks for the classes \['tumour', 'stroma'\], not for \['fat', 'stroma'\]"
-    ):
+    with pytest.raises(ValueError, match=r"round_1: has classes \['tumour', 'stroma'\], the others \['fat', 'stroma'\]"):
         label_patches(
             tissue, tmp_path / "labels", facts_to_label({}, ["fat", "stroma"], [32, 32]), TinyExtractor(), progress=False
         )
@@ -108,3 +106,20 @@ def test_two_at_once_do_not_make_the_same_round(tmp_path, tissue):
 def test_a_pattern_that_is_none_is_named_as_the_setting_is(tmp_path, tissue):
     with pytest.raises(ValueError, match=r"^group: found '\('"):
         _label(tissue, tmp_path / "labels", group="(")
+
+
+def test_a_round_is_not_made_within_a_round(tmp_path, tissue):
+    _label(tissue, tmp_path / "labels", count=4)
+    with pytest.raises(ValueError, match="round_1: is a round itself"):
+        _label(tissue, tmp_path / "labels" / "round_1", count=4)
+
+
+def test_a_run_that_fails_leaves_no_folder(tmp_path, tissue):
+    with pytest.raises(FileNotFoundError):
+        _label(tmp_path / "nowhere", tmp_path / "labels")
+    assert not (tmp_path / "labels").exists()
+
+
+def test_rounds_may_lie_in_the_folder_that_they_are_of(tmp_path, tissue):
+    pages = [_label(tissue, tissue, count=4) for _ in range(2)]
+    assert len(_pixels(pages[0]) | _pixels(pages[1])) == 8

@@ -125,6 +125,16 @@ def test_the_layout_of_patches_says_which_it_is(tmp_path, labels):
         prepare(labels / "round_1", tmp_path / "set", {}, layout="patches", progress=False)
 
 
+def test_a_table_of_another_name_is_told_of(tmp_path, labels, caplog):
+    _answer(labels / "round_1", ["1 0", "0 1", "1 1", "1 0", "0 1", "1 1"])
+    (labels / "round_1" / "labels.csv").rename(labels / "round_1" / "labels (1).csv")
+    with pytest.raises(FileNotFoundError, match=r"labels \(1\).csv: found this table, expected labels.csv; rename it"):
+        prepare(labels, tmp_path / "set", {}, layout="labelled", progress=False)
+    _answer(labels / "round_1", ["1 0", "0 1", "1 1", "1 0", "0 1", "1 1"])
+    prepare(labels, tmp_path / "set", {}, layout="labelled", progress=False)
+    assert "labels (1).csv: not read; answers are those of labels.csv" in caplog.text
+
+
 def test_other_classes_are_refused(tmp_path, labels):
     _answer(labels / "round_1", ["1 0"] * 6)
     with pytest.raises(ValueError, match=r"has the classes \['tumour', 'stroma'\], expected \['fat'\]"):

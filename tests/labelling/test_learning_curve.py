@@ -15,7 +15,7 @@ def _set(rng, number, noise):
 
 def test_labels_that_tell_bring_more_and_noise_brings_nothing(rng):
     told = learning_curve(*_set(rng, 240, 0.3))
-    assert told.labels[0] == 8 and told.labels[-1] == 160
+    assert told.labels[0] == 8 and told.labels[-1] == 160 and told.total == 240
     assert told.mean[-1] > 0.9 > told.mean[0]
     assert told.promise(100) >= 0
     features, labels, groups = _set(rng, 240, 0.3)
@@ -27,14 +27,17 @@ def test_the_fit_finds_a_power_law():
     sizes = (10, 20, 40, 80, 160)
     limit, slope, exponent = _fit(np.array(sizes, float), np.array([0.9 - 1.2 * n**-0.6 for n in sizes]))
     assert (limit, slope, exponent) == pytest.approx((0.9, 1.2, 0.6), abs=1e-6)
-    curve = LearningCurve(sizes, np.zeros(5), np.zeros(5), np.zeros((5, 2)), limit, slope, exponent)
+    curve = LearningCurve(sizes, np.zeros(5), np.zeros(5), np.zeros((5, 2)), 200, limit, slope, exponent)
     assert curve.at(260) == pytest.approx(0.9 - 1.2 * 260**-0.6)
-    assert curve.promise(100) == pytest.approx(1.2 * (160**-0.6 - 260**-0.6))
+    # from all labels, of which the curve lacks those that are held out
+    assert curve.promise(100) == pytest.approx(1.2 * (200**-0.6 - 300**-0.6))
 
 
 def test_a_falling_curve_promises_nothing():
     limit, slope, exponent = _fit(np.array([10.0, 20, 40]), np.array([0.9, 0.8, 0.7]))
-    assert LearningCurve((10, 20, 40), np.zeros(3), np.zeros(3), np.zeros((3, 1)), limit, slope, exponent).promise(100) == 0
+    assert (
+        LearningCurve((10, 20, 40), np.zeros(3), np.zeros(3), np.zeros((3, 1)), 40, limit, slope, exponent).promise(100) == 0
+    )
 
 
 def test_groups_are_held_out_whole(rng):

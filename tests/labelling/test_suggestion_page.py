@@ -14,13 +14,20 @@ from scripts.labelling.suggestion_page import promises, write_suggestion_page
 FACTS = DatasetFacts(("tumour", "stroma"))
 
 
-def _so_far(slope=1.0, deviation=0.01, counts=(30, 30)):
-    sizes = (8, 16, 32, 60)
+def _so_far(slope=1.0, deviation=0.01, counts=(30, 30), total=60, slides=6):
+    sizes = (8, 16, 32, 40)
     curve = LearningCurve(
-        sizes, np.array([0.9 - slope * n**-0.5 for n in sizes]), np.full(4, deviation), np.full((4, 2), 0.8), 0.9, slope, 0.5
+        sizes,
+        np.array([0.9 - slope * n**-0.5 for n in sizes]),
+        np.full(4, deviation),
+        np.full((4, 2), 0.8),
+        total,
+        0.9,
+        slope,
+        0.5,
     )
     labels = np.array([[k < counts[0], k < counts[1]] for k in range(60)], int)
-    return SimpleNamespace(labels=labels, groups=["a", "b"] * 30, curve=curve)
+    return SimpleNamespace(labels=labels, groups=[str(k % slides) for k in range(60)], curve=curve)
 
 
 def _texts(found, kind):
@@ -31,7 +38,7 @@ def test_labels_that_promise_much_are_to_be_gone_on_with():
     (text,) = _texts(promises(_so_far(), FACTS), "watch")
     gain = 60**-0.5 - 160**-0.5
     assert text.startswith(f"The next 100 labels promise {100 * gain:.1f} points")
-    assert "which is 77.1 % now: go on labelling" in text
+    assert "which is about 77.1 % now: go on labelling" in text
 
 
 def test_labels_that_promise_hardly_anything_are_enough():
@@ -61,3 +68,13 @@ def test_the_page_shows_curves_classes_and_patches(tmp_path, rng):
     assert text.index("p2") < text.index("p1") < text.index("p0")  # those that teach most first
     assert "tumour 50%, stroma 25%" in text
     assert "3 patches of 1 slides or cases" in text and "40 unlabelled patches" in text
+
+
+@pytest.mark.parametrize("case", [{"total": 49}, {"slides": 4}, {"slope": -0.2}])
+def test_of_little_or_a_falling_curve_nothing_is_promised(case):
+    found = promises(_so_far(**case), FACTS)
+    assert not _texts(found, "good") and "cannot be told yet" in _texts(found, "note")[0]
+
+
+def test_where_a_class_is_scarce_labels_are_never_enough():
+    assert not _texts(promises(_so_far(slope=0.01, counts=(60, 4)), FACTS), "good")

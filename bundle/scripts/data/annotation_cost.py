@@ -23,7 +23,7 @@ __all__ = ["AnnotationCost", "annotation_cost", "count_annotation", "measured_se
 
 @dataclass(frozen=True)
 class AnnotationCost:
-    """Effort of annotating the training patches.
+    """Effort of annotating patches.
 
     Args:
         patches: patches with a label.
@@ -152,7 +152,7 @@ def annotation_cost(
     progress: bool = True,
     labels: str | Path | Sequence[str] | None = None,
 ) -> AnnotationCost:
-    """Print the table of a prepared dataset's training section, and write it as JSON where ``output`` names a file.
+    """Print the table of a prepared dataset's labelled patches, and write it as JSON where ``output`` names a file.
 
     Args:
         dataset_dir: the dataset.
@@ -168,6 +168,8 @@ def annotation_cost(
     """
     timed = [] if labels is None else measured_seconds([labels] if isinstance(labels, (str, Path)) else labels)
     entries = read_datalist(dataset_dir, "training")
+    # groups that are held out have been labelled, too
+    entries += [e for e in read_datalist(dataset_dir, "validation") if entries and e.get("label") is not None]
     if not entries:
         raise ValueError(f"{dataset_dir}: the datalist's training section is empty, expected patches with labels")
     cost = count_annotation(entries, load_facts(dataset_dir), progress)

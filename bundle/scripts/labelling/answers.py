@@ -84,7 +84,7 @@ def read_answers(path: str | Path, classes: Sequence[str] = ()) -> Answers:
             None if cell.get("cannot_tell") in ("1", "1.0") else tuple(_mark(cell[name], name, where) for name in wanted),
             _seconds(cell.get("seconds", ""), where),
             cell.get("annotator", ""),
-            _again(cell.get("again", ""), len(wanted), where),
+            _again(cell.get("again", ""), [found.index(name) for name in wanted], len(found), where),
         )
     return Answers(table.path, wanted, list(rows.values()))
 
@@ -107,7 +107,8 @@ def _seconds(cell: str, where: str) -> float | None:
     return value
 
 
-def _again(cell: str, count: int, where: str) -> tuple[int, ...] | None:
+def _again(cell: str, order: Sequence[int], count: int, where: str) -> tuple[int, ...] | None:
+    """Marks of the wanted classes; the cell has those of the table's, in its order."""
     if not cell:
         return None
     if cell == "?":
@@ -115,4 +116,4 @@ def _again(cell: str, count: int, where: str) -> tuple[int, ...] | None:
     marks = re.split(r"\s+", cell)
     if len(marks) != count or any(mark not in _MARKS for mark in marks):
         raise ValueError(f"{where}, column 'again': found {cell[:80]!r}, expected {count} values of 0 or 1, or '?'")
-    return tuple(_MARKS[mark] for mark in marks)
+    return tuple(_MARKS[marks[k]] for k in order)

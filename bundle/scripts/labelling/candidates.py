@@ -6,15 +6,15 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.image_files import visible_files
-from ..core.images import IMAGE_SUFFIXES, image_size, suffix
+from ..core.images import IMAGE_SUFFIXES, suffix
 from ..core.names import unique_names
 from ..core.paths import shown
 from ..core.progress import track
@@ -26,7 +26,8 @@ __all__ = ["Candidate", "CandidateRule", "each_source", "find_candidates"]
 
 logger = logging.getLogger(__name__)
 
-_WHOLE = 1.5  # times a patch's side up to which an image is a patch itself
+# what names of files have on no system, or not on all
+_STRANGE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,14 @@ def find_candidates(
         ValueError: none of the images has enough tissue.
     """
     faults: list[str] = []
-    files, base = _files(source, faults, leave_out)
-    entries: list[dict[str, Any]] = [{"image": path} for path in files]
-    assign_groups({"slides": entries}, base, (), rule.group)
-    if len({entry["group"] for entry in entries}) == len(entries) > 1 and not any(map(is_slide_name, files)):
-        logger.info(
-            "each image is taken for a slide of its own; --group REGEX, or a subfolder for each slide, tells otherwise"
-        )
+    files = _files(source, faults, leave_out)
+    groups = _groups(files, rule.group)
     found: list[Candidate] = []
-    for entry, name in track(list(zip(entries, unique_names(files), strict=True)), "tissue", len(files), progress):
+    for path, name in track(list(zip(files, unique_names(list(files)), strict=True)), "tissue", len(files), progress):
         try:
-            found += _of_image(entry, name, rule)
+            found += _of_image(path, groups[path], name, rule)
         except (ValueError, OSError) as error:
-            faults.append(_named(entry["image"], error))
+            faults.append(_named(path, error))
     if not found:
         read = len(files) - len(faults)
         if read <= 0 and faults:
@@ -113,7 +109,7 @@ def find_candidates(
             f"{shown(str(source))}: found no patch of {rule.size[0]} x {rule.size[1]} px of which {rule.min_tissue:.0%} is "
             f"tissue in {read} images; set a smaller patch_size or min_tissue"
         )
-    return _drawn(found, rule), faults
+    return _drawn(_named_apart(found), rule), faults
 
 
 def each_source(
@@ -149,40 +145,59 @@ def each_source(
             opened.close()
 
 
-def _files(source: Any, faults: list[str], leave_out: Sequence[Path]) -> tuple[list[Path], Path]:
-    """Images and slides, each once, and the folder that their paths are told apart below."""
-    files: list[Path] = []
+def _files(source: Any, faults: list[str], leave_out: Sequence[Path]) -> dict[Path, Path]:
+    """Images and slides, each once, sorted, and the folder that their paths are told apart below."""
+    base: dict[Path, Path] = {}
     for part in [source] if isinstance(source, (str, Path)) else source:
-        path = Path(part)
-        if path.is_dir():
-            files += [p for p in visible_files(path, faults, leave_out=leave_out) if _is_image(p)]
-        elif path.is_file():
-            files.append(path)
-        elif matches := sorted(glob.glob(os.path.expanduser(str(part)), recursive=True)):
-            files += [p for p in map(Path, matches) if p.is_file() and _is_image(p)]
-        else:
+        path = Path(part).expanduser()
+        matches = [] if path.exists() else [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        if not path.exists() and not matches:
             raise FileNotFoundError(f"{shown(str(path))}: no such file or folder, expected patches, images or slides")
-    once = one_per_series(sorted({os.path.realpath(p): p for p in reversed(files)}.values()))
+        found: list[Path] = []
+        for place in matches or [path]:
+            if place.is_dir():
+                found += [p for p in visible_files(place, faults, leave_out=leave_out) if _is_image(p)]
+            elif place == path or _is_image(place):
+                found.append(place)
+        if found:
+            own = path if path.is_dir() else Path(os.path.commonpath([os.path.abspath(p.parent) for p in found]))
+            base.update({p: own for p in found if p not in base})
+    outside = [os.path.realpath(place) for place in leave_out]
+    kept = [p for p in base if not any(Path(os.path.realpath(p)).is_relative_to(place) for place in outside)]
+    once = one_per_series(sorted({os.path.realpath(p): p for p in reversed(kept)}.values()))
     if not once:
         more = f"; {faults[0]}" if faults else ""
         raise FileNotFoundError(f"{shown(str(source))}: found no image and no slide in it{more}")
-    base = Path(source) if isinstance(source, (str, Path)) and Path(source).is_dir() else None
-    return once, base or Path(os.path.commonpath([os.path.abspath(p.parent) for p in once]))
+    return {p: base[p] for p in once}
 
 
 def _is_image(path: Path) -> bool:
     return suffix(path) in IMAGE_SUFFIXES or is_slide_name(path)
 
 
-def _of_image(entry: dict[str, Any], name: str, rule: CandidateRule) -> list[Candidate]:
-    path, group, (height, width) = entry["image"], str(entry["group"]), rule.size
-    if not is_slide(path):
-        size = image_size(path)
-        if all(side <= _WHOLE * most for side, most in zip(size, rule.size, strict=True)):
-            return [Candidate(path, name, group, (0, 0, *size), whole=True)]
+def _groups(files: Mapping[Path, Path], pattern: re.Pattern[str] | None) -> dict[Path, str]:
+    """Slide or case of each file; of several sources, those that have the same are told apart by their folders."""
+    found: dict[Path, str] = {}
+    for base in dict.fromkeys(files.values()):
+        entries: list[dict[str, Any]] = [{"image": path} for path, own in files.items() if own == base]
+        assign_groups({"slides": entries}, base, (), pattern)
+        found.update({entry["image"]: str(entry["group"]) for entry in entries})
+    of = {group: {files[path] for path in found if found[path] == group} for group in set(found.values())}
+    found = {path: f"{files[path].name}/{group}" if len(of[group]) > 1 else group for path, group in found.items()}
+    flat = len({path.parent for path in files}) == 1 and not any(map(is_slide_name, files))
+    if flat and len(set(found.values())) == len(files) > 1:
+        logger.info(
+            "each image is taken for a slide of its own; --group REGEX, or a subfolder for each slide, tells otherwise"
+        )
+    return {path: found[path] for path in files}
+
+
+def _of_image(path: Path, group: str, name: str, rule: CandidateRule) -> list[Candidate]:
+    height, width = rule.size
     opened = open_source(path, rule.mpp)
     try:
-        # in the middle of the image, if it is smaller than a whole number of patches
+        whole = opened.size == rule.size and not is_slide(path)
+        # from the middle of the image, if it is no whole number of patches
         tops, lefts = (
             range((side % step) // 2 if side >= step else 0, max(1, side - step + 1), step)
             for side, step in zip(opened.size, rule.size, strict=True)
@@ -191,8 +206,25 @@ def _of_image(entry: dict[str, Any], name: str, rule: CandidateRule) -> list[Can
         boxes = [box for box in boxes if opened.tissue(*box) >= rule.min_tissue]
     finally:
         opened.close()
+    if whole:
+        return [Candidate(path, name, group, box, whole=True) for box in boxes]
     region = "" if name == group else name
     return [Candidate(path, f"{name}_y{y}_x{x}", group, (y, x, h, w), region, False, (y, x)) for y, x, h, w in boxes]
+
+
+def _named_apart(found: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates with names that every system can have for files, and tells apart."""
+    taken: set[str] = set()
+    named = []
+    for candidate in found:
+        plain = _STRANGE.sub("_", candidate.name).rstrip(". ") or "patch"
+        name, number = plain, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{plain}_{number}"
+        taken.add(name.casefold())
+        named.append(replace(candidate, name=name))
+    return named
 
 
 def _drawn(found: list[Candidate], rule: CandidateRule) -> list[Candidate]:

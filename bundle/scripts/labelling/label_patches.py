@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,12 @@ from ..core.paths import shown
 from ..data.groups import compiled
 from ..networks.extractor import FeatureExtractor
 from .candidates import Candidate, CandidateRule, each_source, find_candidates
-from .label_rounds import find_rounds, next_round, pixel_digest
+from .label_rounds import PATCHES, check_alike, find_rounds, next_round, pixel_digest
 from .looks import Looks, Onlooker, batched
 from .spread import choose_spread
 from .write_round import RoundRule, check_classes, write_round
 
-__all__ = ["Pool", "end", "facts_to_label", "label_patches", "look_at_source", "said_at_end"]
+__all__ = ["Pool", "end", "facts_to_label", "label_patches", "look_at_source", "round_to_be", "said_at_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -127,13 +129,12 @@ def label_patches(
         BlockingIOError: another process makes a round there.
         SystemExit: something could not be read; the page of all else is written.
     """
-    with locked(Path(label_dir) / ".lock", "label.yaml, which makes a round"):
+    with round_to_be(label_dir, facts, "label.yaml") as (folder, facts):
         rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group, "group"))
         onlooker = Onlooker(extractor, device=device, amp=amp)
         pool, known = look_at_source(source, label_dir, facts, rule, onlooker, (), progress)
         groups = [candidate.group for candidate in pool.candidates]
         chosen = choose_spread(pool.looks.features, groups, count, known, seed=seed)
-        folder = next_round(label_dir)
         picked = [pool.candidates[k] for k in chosen.numbers]
         written = write_round(
             folder, picked, chosen.looks, facts, RoundRule(context, repeat, seed), pool.faults, None, progress
@@ -141,6 +142,29 @@ def label_patches(
         said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count, bool(settings))
         end(pool.faults, folder)
         return folder / "label.html"
+
+
+@contextmanager
+def round_to_be(label_dir: str | Path, facts: DatasetFacts, command: str) -> Iterator[tuple[Path, DatasetFacts]]:
+    """Folder of the next round, which no other process makes while the block runs, and its facts, whose µm/px are those of
+    the rounds before where nothing is said.
+
+    Raises:
+        BlockingIOError: another process makes a round there.
+        ValueError: the folder is a round itself.
+    """
+    place = Path(label_dir)
+    if (place / PATCHES).is_file():
+        raise ValueError(f"{shown(place)}: is a round itself; label_dir is the folder above it")
+    existed = place.exists()
+    try:
+        with locked(place / ".lock", f"{command}, which makes a round"):
+            before = find_rounds(place)
+            yield next_round(place), replace(facts, mpp=facts.mpp or (before[-1].facts.mpp if before else None))
+    finally:
+        if not existed:
+            with suppress(OSError):
+                place.rmdir()
 
 
 def look_at_source(
@@ -168,24 +192,19 @@ def look_at_source(
 
     Raises:
         FileNotFoundError: no source.
-        ValueError: no tissue, nothing that is new, or earlier rounds that ask for other classes.
+        ValueError: no tissue, nothing that is new, or earlier rounds of other classes, patch size or µm/px.
     """
     if source is None:
         raise ValueError("source: found none, expected a folder of patches, images or slides: --source FOLDER")
     before = find_rounds(label_dir) if Path(label_dir).is_dir() else []
-    for r in before:
-        if r.facts.classes != facts.classes:
-            raise ValueError(
-                f"{shown(r.folder)}: asks for the classes {list(r.facts.classes)}, not for {list(facts.classes)}; rounds of "
-                "one folder ask for the same: take another label_dir"
-            )
+    check_alike(before, facts)
     files = [*[r.folder / name for r in before for name in r.patches], *map(Path, labelled)]
     digests: set[str] = set()
     known = None
     files = [path for path in files if path.is_file()]
     if files:
         known = onlooker(batched(_read(files, digests), facts.patch_size)).features
-    candidates, faults = find_candidates(source, rule, [Path(label_dir)], progress)
+    candidates, faults = find_candidates(source, rule, [r.folder for r in before], progress)
     new: list[Candidate] = []
 
     def patches() -> Iterator[np.ndarray]:
@@ -214,12 +233,11 @@ def said_at_end(folder: Path, written: int, groups: int, alike: int, wanted: int
     logger.info("%s: %d patches of %d slides or cases%s", shown(folder), written, groups, passed)
     if written < wanted:
         logger.warning("%d patches were asked for; the others look like these, or there are no more", wanted)
-    parent = shown(folder.parent)
     logger.info(
         "open %s in a browser, answer, and save labels.csv beside it; then:\n"
         "python -m monai.bundle run --config_file bundle/configs/pipeline.yaml --source %s "
-        "--prepare \"{'layout': 'labelled'%s}\" --dataset_dir my_set --output_dir my_run%s",
-        shown(folder / "label.html"), parent, "" if folder.name == "round_1" else ", 'overwrite': True",
+        "--prepare \"{'layout': 'labelled', 'overwrite': True}\" --dataset_dir my_set --output_dir my_run%s",
+        shown(folder / "label.html"), shlex.quote(shown(folder.parent)),
         "\n  (with the dataset file after pipeline.yaml, whose settings of the stages count)" if more else "",
     )  # fmt: skip
 

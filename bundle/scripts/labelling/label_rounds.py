@@ -16,7 +16,7 @@ from ..core.facts import DatasetFacts
 from ..core.paths import shown
 from ..data.layouts import ROUND
 
-__all__ = ["ANSWERS", "PATCHES", "LabelRound", "find_rounds", "next_round", "pixel_digest", "read_round"]
+__all__ = ["ANSWERS", "PATCHES", "LabelRound", "check_alike", "find_rounds", "next_round", "pixel_digest", "read_round"]
 
 #: Files of a round: what its patches are, and the answers.
 PATCHES, ANSWERS = ROUND, "labels.csv"
@@ -74,7 +74,7 @@ def read_round(folder: Path) -> LabelRound:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
-        patches = {str(patch["image"]): patch for patch in content["patches"]}
+        patches = {str(patch["image"]): {**patch, "group": str(patch["group"])} for patch in content["patches"]}
         facts = DatasetFacts.from_dict(content["dataset"], str(path))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
@@ -88,6 +88,23 @@ def read_round(folder: Path) -> LabelRound:
     if outside:
         raise ValueError(f"{shown(path)}: the patch {outside[0]!r} leaves the folder")
     return LabelRound(folder, facts, patches)
+
+
+def check_alike(rounds: Sequence[LabelRound], facts: DatasetFacts) -> None:
+    """See that rounds are of the same classes, patch size and µm/px.
+
+    Raises:
+        ValueError: one is not; the message names it.
+    """
+    for r in rounds:
+        own = {"classes": list(r.facts.classes), "patch_size": r.facts.patch_size, "mpp": r.facts.mpp}
+        asked = {"classes": list(facts.classes), "patch_size": facts.patch_size, "mpp": facts.mpp}
+        for key, value in own.items():
+            if value != asked[key]:
+                raise ValueError(
+                    f"{shown(r.folder)}: has {key} {value}, the others {asked[key]}; rounds of one folder are of the same: "
+                    "take another label_dir"
+                )
 
 
 def pixel_digest(patch: np.ndarray) -> str:

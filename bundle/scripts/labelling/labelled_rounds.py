@@ -15,7 +15,7 @@ from ..core.atomic import write_text
 from ..core.paths import shown
 from ..data.sources import register_source
 from .answers import read_answers
-from .label_rounds import ANSWERS, PATCHES, LabelRound, find_rounds
+from .label_rounds import ANSWERS, PATCHES, LabelRound, check_alike, find_rounds
 
 __all__ = ["LabelledRounds"]
 
@@ -53,6 +53,11 @@ class LabelledRounds:
                 f"{shown(source)}: found no round of labelling (round_1/{PATCHES}); label.yaml makes one"
             )
         self.rounds = [r for r in rounds if r.answers.is_file()]
+        others = [p for r in rounds for p in sorted(r.folder.glob("*.csv")) if p.name != ANSWERS]
+        if others and self.rounds:
+            logger.warning("%s: not read; answers are those of %s", shown(others[0]), ANSWERS)
+        elif others:
+            raise FileNotFoundError(f"{shown(others[0])}: found this table, expected {ANSWERS}; rename it")
         if not self.rounds:
             raise FileNotFoundError(
                 f"{shown(rounds[0].answers)}: no such file; open {shown(rounds[0].folder / 'label.html')}, answer, and "
@@ -60,12 +65,12 @@ class LabelledRounds:
             )
         self.facts = self.rounds[0].facts
         asked = tuple(settings["dataset"].get("classes") or self.facts.classes)
-        for r in self.rounds:
-            if r.facts.classes != asked:
-                raise ValueError(
-                    f"{shown(r.folder / PATCHES)}: has the classes {list(r.facts.classes)}, expected {list(asked)}; prepare "
-                    "rounds of other classes by themselves"
-                )
+        if asked != self.facts.classes:
+            raise ValueError(
+                f"{shown(self.rounds[0].folder / PATCHES)}: has the classes {list(self.facts.classes)}, expected "
+                f"{list(asked)}"
+            )
+        check_alike(self.rounds, self.facts)
         self.files = {
             f"{r.folder.name}/{name}": r.folder / name for r in self.rounds for name in (ANSWERS, PATCHES, *r.patches)
         }

@@ -32,6 +32,7 @@ class LearningCurve:
         mean: ``(S,)`` in [0, 1].
         deviation: ``(S,)`` standard deviation over draws of what is held out.
         by_class: ``(S, C)`` average precision of each class; NaN where it cannot be told.
+        total: labels there are; the curve ends before, as some are held out.
         limit, slope, exponent: of ``limit - slope * n ** -exponent``, fitted to the means, which count by labels.
     """
 
@@ -39,6 +40,7 @@ class LearningCurve:
     mean: np.ndarray
     deviation: np.ndarray
     by_class: np.ndarray
+    total: int
     limit: float
     slope: float
     exponent: float
@@ -49,7 +51,7 @@ class LearningCurve:
 
     def promise(self, more: int) -> float:
         """How much so many more labels are likely to add, in [0, 1]."""
-        return max(0.0, self.at(self.labels[-1] + more) - self.at(self.labels[-1]))
+        return max(0.0, self.at(self.total + more) - self.at(self.total))
 
 
 def learning_curve(features: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int = 0) -> LearningCurve | None:
@@ -85,7 +87,7 @@ def learning_curve(features: np.ndarray, labels: np.ndarray, groups: Sequence[st
         warnings.simplefilter("ignore", RuntimeWarning)
         each, by_class = np.nanmean(scores, axis=2), np.nanmean(scores, axis=0)
     mean, deviation = np.nanmean(each, axis=0), np.nanstd(each, axis=0)
-    return LearningCurve(tuple(sizes), mean, deviation, by_class, *_fit(np.array(sizes, float), mean))
+    return LearningCurve(tuple(sizes), mean, deviation, by_class, len(labels), *_fit(np.array(sizes, float), mean))
 
 
 def _draw(names: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -14,14 +14,12 @@ from torch import nn
 
 from ..core.facts import DatasetFacts, load_facts
 from ..core.images import read_image
-from ..core.lock import locked
 from ..data.datalist import read_datalist
 from ..data.groups import compiled
 from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
 from .candidates import CandidateRule
-from .label_patches import end, look_at_source, said_at_end
-from .label_rounds import next_round
+from .label_patches import end, look_at_source, round_to_be, said_at_end
 from .learning_curve import LearningCurve, learning_curve
 from .looks import Onlooker, batched
 from .spread import choose_spread
@@ -135,9 +133,9 @@ def suggest_patches(
         BlockingIOError: another process makes a round there.
         SystemExit: something could not be read; the pages of all else are written.
     """
-    with locked(Path(label_dir) / ".lock", "suggest.yaml, which makes a round"):
-        facts = replace(facts, patch_size=tuple(patch_size))
-        check_classes(facts)
+    facts = replace(facts, patch_size=tuple(patch_size))
+    check_classes(facts)
+    with round_to_be(label_dir, facts, "suggest.yaml") as (folder, facts):
         rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group, "group"))
         onlooker = Onlooker(classifier.extractor, classifier, segmenter, device, amp)
         pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
@@ -147,7 +145,6 @@ def suggest_patches(
         chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
         picked = [pool.candidates[k] for k in chosen.numbers]
         opinions = looks.probability[chosen.numbers]
-        folder = next_round(label_dir)
         rule_of_round = RoundRule(context, repeat, seed)
         written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
         said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count)

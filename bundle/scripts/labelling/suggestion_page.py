@@ -19,6 +19,7 @@ __all__ = ["promises", "write_suggestion_page"]
 
 _MORE = 100  # labels that the page speaks of
 _ENOUGH = 0.005  # mean AP that so many labels must promise to be worth it
+_LEAST, _SLIDES = 50, 5  # labels and slides below which nothing is promised
 _FEW = 10  # patches of a class below which it is scarce
 _SHOWN = 24
 
@@ -45,14 +46,23 @@ def promises(labelled: SoFar, facts: DatasetFacts) -> list[Verdict]:
         why = "there are fewer than 16 labels, or all are of one slide" if len(labelled.labels) else "no dataset was given"
         found.append(Verdict("note", f"What more labels promise cannot be told: {why}."))
         return found
-    gain, noise = curve.promise(_MORE), float(curve.deviation[-1])
+    gain, noise, slides = curve.promise(_MORE), float(curve.deviation[-1]), len(set(labelled.groups))
+    if curve.total < _LEAST or slides < _SLIDES or curve.mean[-1] < curve.mean[0]:
+        found.append(
+            Verdict(
+                "note",
+                f"What more labels promise cannot be told yet: of {curve.total} labels of {slides} slides the curve is too "
+                f"uneven ({_LEAST} of {_SLIDES} slides are the least). Go on labelling.",
+            )
+        )
+        return found
     text = f"The next {_MORE} labels promise {100 * gain:.1f} points of mean average precision on slides that are new"
-    if gain < _ENOUGH:
+    if gain < _ENOUGH and not scarce:
         found.append(
             Verdict("good", f"{text}: more labels of this tissue will hardly help. Label other slides, or train longer.")
         )
     else:
-        found.append(Verdict("watch", f"{text}, which is {percent(float(curve.mean[-1]))} % now: go on labelling."))
+        found.append(Verdict("watch", f"{text}, which is about {percent(curve.at(curve.total))} % now: go on labelling."))
     if noise > max(gain, 0.02):
         found.append(
             Verdict(
@@ -106,8 +116,7 @@ def write_suggestion_page(
 def _curve(curve: LearningCurve | None, facts: DatasetFacts) -> str:
     if curve is None:
         return ""
-    most = curve.labels[-1]
-    ahead = np.geomspace(curve.labels[0], most + 2 * _MORE, 40)
+    ahead = np.geomspace(curve.labels[0], curve.total + 2 * _MORE, 40)
     lines = {
         "on held-out slides": [(n, 100 * y) for n, y in zip(curve.labels, curve.mean.tolist(), strict=True)],
         "fitted, and what is promised": [(n, 100 * curve.at(n)) for n in ahead.round().tolist()],
