@@ -143,7 +143,7 @@ SETTINGS: dict[str, Kind] = {
     "export_dir": _PATH,
     "export:dataset_dir": _or_none(_PATH),
     "form": Text(("pytorch", "torchscript", "onnx", "onnx_int8")),
-    "forms": Listed(Text(("torchscript", "onnx", "onnx_int8", "bioimageio", "wsinfer"))),
+    "forms": Listed(Text(("torchscript", "onnx", "onnx_int8", "bioimageio", "wsinfer", "monai_deploy"))),
     "graphs": Listed(Text(("segmenter", "classifier", "gated"))),
     **dict.fromkeys(("num_patches", "num_calibration"), _COUNT),
     "providers": _or_none(Listed(_TEXT)),

@@ -14,7 +14,7 @@ GRAPHS = {"segmenter": "logits", "classifier": "logits", "gated": "probabilities
 FORMS = {"torchscript": ".ts", "onnx": ".onnx", "onnx_int8": ".int8.onnx"}
 
 #: Forms of other programs, and the graph that each takes.
-HAND_OVER = {"bioimageio": "segmenter", "wsinfer": "classifier"}
+HAND_OVER = {"bioimageio": "segmenter", "wsinfer": "classifier", "monai_deploy": "gated"}
 
 
 def kinds_of(graph: str) -> tuple[str, ...]:

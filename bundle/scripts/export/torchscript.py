@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
-__all__ = ["read_torchscript", "write_torchscript"]
+__all__ = ["add_texts", "read_torchscript", "write_torchscript"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,18 @@ def write_torchscript(network: nn.Module, path: Path, example: torch.Tensor) -> 
                 raise ValueError(f"{type(network).__name__} can be neither scripted nor traced: {_first(error)}") from error
         torch.jit.save(module, str(path))
     return {"made_by": made_by}
+
+
+def add_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """Write texts into a TorchScript file, which ``torch.jit.load`` gives by ``_extra_files``.
+
+    Args:
+        path: the file; its name without ending becomes that of the folder within it, ``<name>/extra/<key>``.
+        texts: by their names.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.load(str(path), map_location="cpu"), str(path), _extra_files=dict(texts))
 
 
 def read_torchscript(path: Path, device: torch.device | str = "cpu") -> nn.Module:

@@ -22,6 +22,7 @@ from .exported_network import load_export
 from .forms import GRAPHS, HAND_OVER, description_of, export_path, kinds_of
 from .gated_graph import GatedGraph
 from .int8 import write_int8
+from .monai_deploy import MODEL, write_monai_deploy
 from .onnx_files import write_onnx
 from .torchscript import write_torchscript
 from .wsinfer_model import write_wsinfer
@@ -90,6 +91,10 @@ def write_exports(
         elif form == "wsinfer":
             path = folder / f"{graph}.wsinfer"
             check = write_wsinfer(path, weights[graph], patches, example)
+        elif form == "monai_deploy":
+            path = folder / MODEL
+            network = _network(graph, weights, thresholds)
+            check = write_monai_deploy(path, network, weights, thresholds or [], patches, example)
         else:
             path = export_path(folder, graph, form)
             network = _network(graph, weights, thresholds)
