@@ -6,6 +6,7 @@ Public are :func:`load_model`, :class:`TissueModel` and :class:`Segmentation`; e
 from .certainty import fitted_temperature
 from .command_line import next_command
 from .folder import SavePredictions
+from .gated_inferer import GatedInferer, LabelMapd
 from .inputs import inference_inputs
 from .model import Segmentation, TissueModel, load_model
 from .pixel_size import PixelSize, ResamplingBatch, Scaled
@@ -15,6 +16,8 @@ from .windows import MultiWindowInferer
 
 __all__ = [
     "ComparisonNetwork",
+    "GatedInferer",
+    "LabelMapd",
     "MultiWindowInferer",
     "PixelSize",
     "ResamplingBatch",

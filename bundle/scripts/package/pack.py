@@ -16,6 +16,7 @@ from ..core.paths import BUNDLE_ROOT
 from ..core.ranges import shown
 from ..weights.description import FILES, description_path, read_description
 from ..weights.files import load_weights
+from .label_config import label_config
 from .load_config import load_config, refuse_own_networks
 from .measured import measured
 from .model_card import model_card
@@ -82,6 +83,7 @@ def package(
         content[f"models/{path.name}"] = path
         content[f"models/{description_path(path).name}"] = description_path(path)
     content["configs/metadata.json"] = _json(about)
+    content["configs/inference.json"] = _json(label_config())
     content["configs/train.json"] = _json(load_config(segmenter))
     content["docs/README.md"] = model_card(name, about, segmenter, classifier, figures, data_license).encode()
     if large := _large_files(content, large_files_url):
