@@ -26,6 +26,7 @@ from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
 from scripts.core.kinds import SETTINGS
 from scripts.core.recipes import config_files, known_recipes
+from scripts.core.settings import checked_overrides
 from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
@@ -171,6 +172,40 @@ def _check_run(options: dict[str, str]) -> None:
     for stage, values in overrides.items():
         own = ConfigParser(_config(stage, recipe if recipe in known_recipes() else None))
         assert all(_has(own, id) for id in values), values
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+def test_settings_of_commands_are_taken(page, tmp_path):
+    """Each is of a kind and in a range that its config takes, of a stage of the pipeline too."""
+    for words in _commands(page):
+        if words[:4] == ["python", "-m", "monai.bundle", "run"] and "--" not in words:
+            options = {key: _value(text) for key, text in _options(words[4:]).items()}
+            files = _written(words[words.index("--config_file") + 1], tmp_path)
+            name, of_stages = Path(files[0]).stem, options.pop("overrides", {})
+            options.pop("config_file")
+            recipe = options["recipe"] if options.get("recipe") in known_recipes() else None
+            own = [f for f in config_files(name, recipe) if f not in files] if recipe else []
+            checked_overrides(name, [*files, *own], options)
+            for stage, values in of_stages.items():
+                checked_overrides(stage, config_files(stage, recipe), values)
+
+
+def _value(text: str) -> Any:
+    """As the command line takes it: a Python value, else a text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _written(option: str, folder: Path) -> list[str]:
+    """Config files of a command, those that a page shows in full written to a folder."""
+    files = _named_files(option)
+    for number, file in enumerate(files):
+        if not file.is_file():
+            files[number] = folder / file.name
+            files[number].write_text(_examples()[file.name], encoding="utf-8")
+    return [str(f) for f in files]
 
 
 def test_the_version_is_one():
