@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,16 @@ import torch
 from ..core.arguments import arguments
 from ..core.facts import DatasetFacts
 from ..core.images import read_image
-from ..core.lock import locked
 from ..core.paths import shown
 from ..data.groups import compiled
 from ..networks.extractor import FeatureExtractor
 from .candidates import Candidate, CandidateRule, each_source, find_candidates
-from .label_rounds import PATCHES, check_alike, find_rounds, next_round, pixel_digest
+from .label_rounds import check_alike, find_rounds, pixel_digest, round_to_be
 from .looks import Looks, Onlooker, batched
 from .spread import choose_spread
 from .write_round import RoundRule, check_classes, write_round
 
-__all__ = ["Pool", "end", "facts_to_label", "label_patches", "look_at_source", "round_to_be", "said_at_end"]
+__all__ = ["Pool", "end", "facts_to_label", "label_patches", "look_at_source", "said_at_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -142,29 +140,6 @@ def label_patches(
         said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count, bool(settings))
         end(pool.faults, folder)
         return folder / "label.html"
-
-
-@contextmanager
-def round_to_be(label_dir: str | Path, facts: DatasetFacts, command: str) -> Iterator[tuple[Path, DatasetFacts]]:
-    """Folder of the next round, which no other process makes while the block runs, and its facts, whose µm/px are those of
-    the rounds before where nothing is said.
-
-    Raises:
-        BlockingIOError: another process makes a round there.
-        ValueError: the folder is a round itself.
-    """
-    place = Path(label_dir)
-    if (place / PATCHES).is_file():
-        raise ValueError(f"{shown(place)}: is a round itself; label_dir is the folder above it")
-    existed = place.exists()
-    try:
-        with locked(place / ".lock", f"{command}, which makes a round"):
-            before = find_rounds(place)
-            yield next_round(place), replace(facts, mpp=facts.mpp or (before[-1].facts.mpp if before else None))
-    finally:
-        if not existed:
-            with suppress(OSError):
-                place.rmdir()
 
 
 def look_at_source(

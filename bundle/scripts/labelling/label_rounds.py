@@ -5,18 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.facts import DatasetFacts
+from ..core.lock import locked
 from ..core.paths import shown
 from ..data.layouts import ROUND
 
-__all__ = ["ANSWERS", "PATCHES", "LabelRound", "check_alike", "find_rounds", "next_round", "pixel_digest", "read_round"]
+__all__ = [
+    "ANSWERS",
+    "PATCHES",
+    "LabelRound",
+    "check_alike",
+    "find_rounds",
+    "next_round",
+    "pixel_digest",
+    "read_round",
+    "round_to_be",
+]
 
 #: Files of a round: what its patches are, and the answers.
 PATCHES, ANSWERS = ROUND, "labels.csv"
@@ -62,6 +74,29 @@ def next_round(folder: str | Path) -> Path:
     """Folder of the round after those that are there."""
     numbers = [int(m[1]) for p in Path(folder).glob("*") if (m := _NAME.fullmatch(p.name))]
     return Path(folder) / f"round_{max(numbers, default=0) + 1}"
+
+
+@contextmanager
+def round_to_be(label_dir: str | Path, facts: DatasetFacts, command: str) -> Iterator[tuple[Path, DatasetFacts]]:
+    """Folder of the next round, which no other process makes while the block runs, and its facts, whose µm/px are those of
+    the rounds before where nothing is said.
+
+    Raises:
+        BlockingIOError: another process makes a round there.
+        ValueError: the folder is a round itself.
+    """
+    place = Path(label_dir)
+    if (place / PATCHES).is_file():
+        raise ValueError(f"{shown(place)}: is a round itself; label_dir is the folder above it")
+    existed = place.exists()
+    try:
+        with locked(place / ".lock", f"{command}, which makes a round"):
+            before = find_rounds(place)
+            yield next_round(place), replace(facts, mpp=facts.mpp or (before[-1].facts.mpp if before else None))
+    finally:
+        if not existed:
+            with suppress(OSError):
+                place.rmdir()
 
 
 def read_round(folder: Path) -> LabelRound:

@@ -19,7 +19,8 @@ from ..data.groups import compiled
 from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
 from .candidates import CandidateRule
-from .label_patches import end, look_at_source, round_to_be, said_at_end
+from .label_patches import end, look_at_source, said_at_end
+from .label_rounds import round_to_be
 from .learning_curve import LearningCurve, learning_curve
 from .looks import Onlooker, batched
 from .spread import choose_spread
