@@ -22,7 +22,7 @@ Labelling.commands = (() => {
     { name: "closer", keys: ["+", "="], shown: "+", text: "closer", help: "closer", place: "tools", run: (app) => app.picture.zoomBy(1.25) },
     { name: "import", keys: [], text: "import", help: "take the answers of a labels.csv in (also by dropping it here)", place: "files", run: (app) => Labelling.transfer.choose(app) },
     { name: "export", keys: [], text: "export", help: "download the answers as labels.csv", place: "files", run: (app) => Labelling.transfer.save(app) },
-    { name: "file", keys: [], text: "save to file", help: "write labels.csv after each answer; a file that is there is replaced", place: "files", toggle: true, lacking: () => !window.showSaveFilePicker, run: (app) => app.refused() || Labelling.transfer.chooseFile(app) },
+    { name: "file", keys: [], text: "save to file", help: "write labels.csv after each answer; what the file holds is taken in first", place: "files", toggle: true, lacking: () => !window.showSaveFilePicker, run: (app) => app.refused() || Labelling.transfer.chooseFile(app) },
     { name: "annotator", keys: [], text: "", help: "annotator", place: "files", run: (app) => app.changeAnnotator() },
     { name: "help", keys: ["h", "?"], shown: "h", text: "help", help: "this list of keys (also ?)", place: "files", run: (app) => Labelling.dialogs.help(app) },
   ];

@@ -42,10 +42,16 @@ Labelling.dialogs = (() => {
     return ask("Which answers count?", body, [["mine", "keep mine"], ["theirs", "take theirs"], ["", "cancel"]]);
   }
 
+  // The file to save to: "new", "there" or null.
+  function whichFile() {
+    const body = [make("p", {}, "Choose it in the folder of this round, beside label.html. What a file holds already is taken in before it is written.")];
+    return ask("Save to which file?", body, [["new", "a new file"], ["there", "a file that is there"], ["", "cancel"]]);
+  }
+
   // The page cannot be worked with.
   function stop(message) {
     document.body.replaceChildren(make("main", { class: "stopped", role: "alert" }, make("p", {}, message)));
   }
 
-  return { ask, annotator, help, conflict, stop };
+  return { ask, annotator, help, conflict, whichFile, stop };
 })();

@@ -54,7 +54,8 @@ Labelling.table = (() => {
   }
 
   // Answers of a labels.csv: {found: Map of image to answer, unknown: rows of images that are not on this page}.
-  function read(content, text, name = "labels.csv") {
+  // toReplace: it is written over next; it may hold no answers yet, and must hold none that would be lost.
+  function read(content, text, name = "labels.csv", toReplace = false) {
     try {
       const [head, ...rows] = parse(text);
       const index = places(content, head);
@@ -71,8 +72,9 @@ Labelling.table = (() => {
         if (here.has(image)) found.set(image, answer);
         else unknown += 1;
       }
-      if (!rows.length) throw new Error("it holds no answers");
-      if (!found.size) throw new Error(`none of its ${rows.length} images is among the ${here.size} of this page; it belongs to other patches`);
+      if (toReplace && unknown) throw new Error(`${unknown} of its ${rows.length} images ${unknown === 1 ? "is" : "are"} not on this page, and would be lost if it was saved to`);
+      if (!rows.length && !toReplace) throw new Error("it holds no answers");
+      if (rows.length && !found.size) throw new Error(`none of its ${rows.length} images is among the ${here.size} of this page; it belongs to other patches`);
       return { found, unknown };
     } catch (error) {
       throw new Error(`${name}: ${error.message}; nothing was changed`);
