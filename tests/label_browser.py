@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page
 from scripts.labelling.label_page import write_label_page
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+TIMED = "window.now = 0; performance.now = () => window.now;"  # a script: time passes by `wait` alone
 KEYS = "123456789qwertyuiop"
 
 
@@ -57,6 +58,11 @@ def ready(page: Page) -> None:
 def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
+
+
+def wait(page: Page, seconds: float) -> None:
+    """Let time pass on a page with the script ``TIMED``."""
+    page.evaluate("(s) => { window.now += 1000 * s; }", seconds)
 
 
 def kept(page: Page) -> None:

@@ -15,6 +15,7 @@ Labelling.App = class {
   // Work as an annotator; steal: also where another window does.
   async open(annotator, steal = false) {
     this.ready = false; // nothing is answered meanwhile
+    this.watched = []; // places whose seconds are counted
     delete document.body.dataset.ready;
     this.release?.();
     const { set } = this.content;
@@ -78,7 +79,7 @@ Labelling.App = class {
   shown() {
     const { session, content } = this;
     this.picture.show(session.patchAt(), () => this.view.render());
-    this.clock.restart();
+    this.watch([session.at]);
     this.render();
     const next = session.nextOpen();
     for (const index of [session.at + 1, session.at - 1, ...Array.from({ length: 6 }, (_, k) => next + k)]) {
@@ -87,6 +88,13 @@ Labelling.App = class {
       const { image, context } = content.patches[slot.patch];
       for (const path of [image, context]) if (path) Labelling.pictures.load(path);
     }
+  }
+
+  // Count the seconds of some places from now on; those of the places before stay with them until they are answered.
+  watch(places) {
+    if (this.watched.length) this.session.look(this.watched, this.clock.take());
+    this.watched = places;
+    this.clock.restart();
   }
 
   render() {
@@ -110,6 +118,7 @@ Labelling.App = class {
 
   sumUp() {
     this.mode = "summary";
+    this.watch([]);
     this.render();
     Labelling.summary.render(this);
   }
@@ -155,6 +164,7 @@ Labelling.App = class {
     const nine = this.mode === "nine";
     const changes = nine ? this.nine.answer(labels, seconds) : this.session.answer([this.session.at], labels, seconds);
     if (!changes) return this.view.say("no patch is taken");
+    this.watched = []; // the answer has their seconds
     this.keep(changes, `kept: ${this.words(labels, changes.length)}`);
     if (nine) this.nineOn();
     else this.onward();
@@ -208,7 +218,7 @@ Labelling.App = class {
   nineOn() {
     if (this.nine.next()) {
       this.mode = "nine";
-      this.clock.restart();
+      this.watch(this.nine.slots);
       return this.render();
     }
     this.toOpen();

@@ -7,6 +7,8 @@ Labelling.Session = class {
     this.answers = answers; // Map of image to {labels: 0/1 for each class or null (cannot tell), seconds, annotator, again}
     this.annotator = annotator;
     this.history = [];
+    this.looked = new Map(); // place to the seconds that it was looked at since its last answer
+    this.unfinished = new Map(); // place to what was chosen there, and left without an answer
     this.walk = null; // places to go through, where it is not all
     this.go(Math.max(this.nextOpen(-1), 0));
   }
@@ -23,11 +25,22 @@ Labelling.Session = class {
     return Labelling.order.nextOpen(this.content, this.slots, this.answers, from < 0 ? this.slots.length - 1 : from);
   }
 
-  // Show a place, with what was answered there.
+  // Show a place, with what was answered there, or what was chosen and left.
   go(index) {
+    if (this.draft && !this.unchanged() && (this.given() || this.draft.some(Boolean))) this.unfinished.set(this.at, this.draft);
+    else this.unfinished.delete(this.at);
     this.at = index;
-    const given = this.given();
-    this.draft = given?.labels ? [...given.labels] : this.content.classes.map(() => 0);
+    this.draft = this.unfinished.get(index) ?? this.standing();
+  }
+
+  // The choice that was answered at the current place; where there is none: no class.
+  standing() {
+    return [...(this.given()?.labels ?? this.content.classes.map(() => 0))];
+  }
+
+  // Count seconds that places were looked at without an answer, shared out evenly.
+  look(indices, seconds) {
+    for (const index of indices) this.looked.set(index, (this.looked.get(index) ?? 0) + seconds / indices.length);
   }
 
   // Back (-1) or forward (1) without an answer; false at the end.
@@ -50,9 +63,12 @@ Labelling.Session = class {
     return given.labels ? Labelling.table.equal(given.labels, this.draft) : !this.draft.some(Boolean);
   }
 
-  // Answer places with labels (null: cannot tell), each in so many seconds; returns the changes to be kept.
+  // Answer places with labels (null: cannot tell), each in so many seconds and those it was looked at before;
+  // returns the changes to be kept.
   answer(indices, labels, seconds) {
-    const changes = indices.map((index) => {
+    const spent = indices.map((index) => [index, seconds + (this.looked.get(index) ?? 0)]);
+    for (const index of indices) this.looked.delete(index);
+    const changes = spent.map(([index, seconds]) => {
       const { image } = this.patchAt(index);
       const before = this.answers.get(image);
       const second = this.slots[index].again && before; // a second look without a first one is the first
@@ -60,12 +76,12 @@ Labelling.Session = class {
       const look = { labels: labels && [...labels], seconds: Labelling.times.rounded(seconds + (earlier?.seconds ?? 0)) };
       return [image, second ? { ...before, again: look } : { ...look, annotator: this.annotator, again: before?.again ?? null }];
     });
-    return this.change(changes);
+    return this.change(changes, spent);
   }
 
-  // Put answers (undefined: none) in place, as one step that can be taken back; returns them.
-  change(changes) {
-    this.history.push({ at: this.at, before: changes.map(([image]) => [image, this.answers.get(image)]) });
+  // Put answers (undefined: none) in place, as one step that can be taken back; returns them. spent: [[place, seconds]] that went into them.
+  change(changes, spent = []) {
+    this.history.push({ at: this.at, spent, before: changes.map(([image]) => [image, this.answers.get(image)]) });
     this.put(changes);
     return changes;
   }
@@ -75,6 +91,9 @@ Labelling.Session = class {
       if (answer) this.answers.set(image, answer);
       else this.answers.delete(image);
     }
+    const changed = new Set(changes.map(([image]) => image));
+    for (const index of this.unfinished.keys()) if (changed.has(this.patchAt(index).image)) this.unfinished.delete(index);
+    if (changed.has(this.patchAt().image)) this.draft = this.standing();
   }
 
   // Take the last step back and return to it: the changes, or null if there is none.
@@ -82,6 +101,7 @@ Labelling.Session = class {
     const last = this.history.pop();
     if (!last) return null;
     this.put(last.before);
+    for (const [index, seconds] of last.spent) this.look([index], seconds); // the next answer there has taken them, too
     if (this.walk && !this.walk.includes(last.at)) this.walk = null;
     this.go(last.at);
     return last.before;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from label_browser import at, kept, label_content, labels, press, table
+from label_browser import TIMED, at, kept, label_content, labels, press, table, wait
 
 
 def _opinions(content):
@@ -90,7 +90,27 @@ def test_back_forward_and_next_open_answer_nothing(label):
     press(page, "n")
     assert at(page) == "p3"
     assert labels(page) == {"p0": "100", "p1": "100"}
-    assert page.get_attribute(".class >> nth=0", "aria-pressed") == "false"  # what was not kept is gone
+    assert _pressed(page) == [True, False, False]  # what was chosen and left is still chosen
+
+
+def _pressed(page):
+    return [page.get_attribute(f".class >> nth={k}", "aria-pressed") == "true" for k in range(3)]
+
+
+def test_choice_that_is_left_stays_until_it_is_answered(label):
+    page = label()
+    press(page, "1", "3", "ArrowRight", "2", "Enter")
+    assert labels(page) == {"p1": "010"} and at(page) == "p2"
+    press(page, "ArrowLeft", "ArrowLeft")
+    assert at(page) == "p0" and _pressed(page) == [True, False, True]
+    press(page, "0", "ArrowLeft", "ArrowLeft", "ArrowLeft")
+    assert labels(page) == {"p0": "000", "p1": "010"}
+    assert at(page) == "p0" and _pressed(page) == [False] * 3  # another answer ends it
+    press(page, "1", "ArrowRight")
+    page.evaluate("Labelling.transfer.take(Labelling.app, 'image,cannot_tell,tumour,stroma,lymph\\npatches/p3.png,0,0,0,1')")
+    press(page, "z", "z")  # the import, and the answer to p0
+    assert labels(page) == {"p1": "010"}
+    assert at(page) == "p0" and _pressed(page) == [False] * 3
 
 
 def test_seconds_add_up_over_two_answers_to_a_patch(label):
@@ -125,14 +145,14 @@ def test_repeat_is_unannounced_and_exported(label):
 
 def test_nine_at_once(label):
     content = label_content(24, order=[*range(12), 0, *range(12, 24)])
-    page = label(content)
+    page = label(content, script=TIMED)
     press(page, "1", "Enter", "g")  # p0 is answered: p1, with the odd ones
     assert page.locator(".tile").count() == 9
     assert page.evaluate("Labelling.app.nine.slots.map((s) => Labelling.app.session.patchAt(s).image)") == [
         f"patches/p{k}.png" for k in range(1, 18, 2)
     ]
     press(page, "2", "ArrowRight", " ", "ArrowDown", " ")  # p3, p9 are left out
-    page.evaluate("Labelling.app.clock.take = () => 14")
+    wait(page, 14)
     page.locator(".tile").nth(8).click()
     page.locator(".tile").nth(8).click()  # and taken again
     press(page, "Enter")
