@@ -32,10 +32,26 @@ Labelling.table = (() => {
       second, again ? shown(again.seconds) : "", ...marks];
   }
 
-  // Rows of a CSV text: [{line, cells}], without empty lines.
-  function parse(text) {
-    const rows = [];
-    const field = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|\n|\r|$)/y;
+  // Whether a column of the table is meant: those that are no classes may be written Image, IMAGE.
+  const isColumn = (cell, column) => cell.trim().toLowerCase() === column;
+
+  // What stands between the cells: spreadsheets of many countries write semicolons or tabs. Told by the head.
+  function delimiterOf(text) {
+    const fits = (delimiter) => {
+      try {
+        return rowsOf(text, delimiter).next().value?.cells.some((cell) => isColumn(cell, "image"));
+      } catch { // a quote, where this is no delimiter
+        return false;
+      }
+    };
+    return [",", ";", "\t"].find(fits) ?? ",";
+  }
+
+  // Rows of a CSV text: [{line, cells}], without those of empty cells alone.
+  const parse = (text) => [...rowsOf(text, delimiterOf(text))];
+
+  function* rowsOf(text, delimiter) {
+    const field = new RegExp(`("(?:[^"]|"")*"|[^"${delimiter}\\r\\n]*)(${delimiter}|\\r\\n|\\n|\\r|$)`, "y");
     let cells = [], line = 1, first = 1;
     field.lastIndex = text.startsWith("\ufeff") ? 1 : 0;
     while (field.lastIndex < text.length || cells.length) {
@@ -44,13 +60,12 @@ Labelling.table = (() => {
       const [, raw, end] = found;
       cells.push(raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw);
       line += (raw.match(/\r\n|\n|\r/g) ?? []).length;
-      if (end === ",") continue;
-      if (cells.length > 1 || cells[0] !== "") rows.push({ line: first, cells });
+      if (end === delimiter) continue;
+      if (cells.some((cell) => cell !== "")) yield { line: first, cells };
       cells = [];
       line += end ? 1 : 0;
       first = line;
     }
-    return rows;
   }
 
   // Answers of a labels.csv: {found: Map of image to answer, unknown: rows of images that are not on this page}.
@@ -59,11 +74,13 @@ Labelling.table = (() => {
     try {
       const [head, ...rows] = parse(text);
       const index = places(content, head);
+      head.cells.length = Math.max(...index.values()) + 1; // without columns that have no name
       const here = new Set(content.patches.map((patch) => patch.image));
       const found = new Map();
       let unknown = 0;
       const seen = new Set();
       for (const { line, cells } of rows) {
+        if (cells.slice(head.cells.length).every((cell) => cell === "")) cells.length = Math.min(cells.length, head.cells.length);
         if (cells.length !== head.cells.length) throw new Error(`line ${line}: ${cells.length} cells, expected ${head.cells.length} as in line ${head.line}`);
         const image = cells[index.get("image")];
         if (seen.has(image)) throw new Error(`line ${line}: ${image} is there a second time`);
@@ -85,7 +102,9 @@ Labelling.table = (() => {
     if (!head) throw new Error("it is empty");
     const known = new Set([...Labelling.content.FIXED, ...content.classes.map((c) => c.name)]);
     const index = new Map();
-    head.cells.forEach((column, k) => {
+    head.cells.forEach((cell, k) => {
+      if (cell === "" && head.cells.slice(k).every((c) => c === "")) return; // beyond the last column
+      const column = known.has(cell) ? cell : (Labelling.content.FIXED.find((name) => isColumn(cell, name)) ?? cell);
       if (index.has(column)) throw new Error(`line ${head.line}: the column ${column} is there twice`);
       if (!known.has(column)) throw new Error(`line ${head.line}: the column ${column} is none of this page; expected are ${columns(content).join(", ")}`);
       index.set(column, k);
@@ -103,8 +122,8 @@ Labelling.table = (() => {
     };
     const seconds = (column) => {
       if (cell(column) === "") return null;
-      if (!/^\d+(\.\d+)?$/.test(cell(column))) throw wrong(column, "seconds, such as 2.5");
-      return Number(cell(column));
+      if (!/^\d+([.,]\d+)?$/.test(cell(column))) throw wrong(column, "seconds, such as 2.5");
+      return Number(cell(column).replace(",", "."));
     };
     const cannot = bit("cannot_tell") === 1;
     const filled = content.classes.find((c) => cell(c.name) !== "");

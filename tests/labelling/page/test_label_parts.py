@@ -96,6 +96,45 @@ def test_table_as_written(page):
     assert "position" not in page.evaluate("(c) => Labelling.table.write(c, new Map())", content)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: "\ufeff" + text.replace(",", ";"),
+        lambda text: text.replace(",", ";").replace("2.5", "2,5"),
+        lambda text: text.replace("\r\n", "\n"),
+        lambda text: text.replace("\r\n", "\r"),
+        lambda text: text.replace("image", "Image").replace("cannot_tell", "CANNOT_TELL").replace("group", " Group"),
+        lambda text: text.replace("\r\npatches/p2", "\r\n,,,,,,,,,,\r\n\r\npatches/p2") + ",,,,,,,,,,\r\n",
+        lambda text: text.replace("\r\n", ",,\r\n"),  # columns beyond the last
+        lambda text: "\r\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.split("\r\n")[:-1]),
+    ],
+    ids=["semicolons", "tabs", "mark", "decimal comma", "LF", "CR", "case", "empty rows", "empty columns", "quotes"],
+)
+@pytest.mark.parametrize("classes", [("tumour", "stroma"), ("tumour / a;b", "stroma")])
+def test_table_saved_by_a_spreadsheet_is_read(page, change, classes):
+    content = label_content(3, classes)
+    answers = [
+        ["patches/p0.png", {"labels": [1, 0], "seconds": 2.5, "annotator": "bo", "again": {"labels": [0, 1], "seconds": 3}}],
+        ["patches/p2.png", {"labels": None, "seconds": None, "annotator": "ada", "again": None}],
+    ]
+    text = page.evaluate("([c, a]) => Labelling.table.write(c, new Map(a))", [content, answers])
+    text = change(text)
+    if ";" in text.split("image")[0] + text.split("group")[0]:
+        text = text.replace("tumour / a;b", '"tumour / a;b"')  # as a spreadsheet would
+    assert page.evaluate("([c, t]) => [...Labelling.table.read(c, t).found]", [content, text]) == answers
+
+
+def test_quoted_names_with_every_delimiter(page):
+    content = label_content(1, ("a, b", "c; d", "e"))
+    for delimiter in ",;\t":
+        rows = [["image", "cannot_tell", '"a, b"', '"c; d"', "e"], ["patches/p0.png", "0", "1", "0", "1"]]
+        text = "\r\n".join(delimiter.join(row) for row in rows)
+        found = page.evaluate("([c, t]) => [...Labelling.table.read(c, t).found.values()]", [content, text])
+        assert [answer["labels"] for answer in found] == [[1, 0, 1]]
+
+
 HEAD = "image,cannot_tell,again,seconds,tumour,stroma,lymph"
 
 
@@ -116,6 +155,10 @@ HEAD = "image,cannot_tell,again,seconds,tumour,stroma,lymph"
         (HEAD + "\npatches/p0.png,no,,,1,0,0", 'line 2: cannot_tell is "no", expected 0 or 1'),
         (HEAD + "\npatches/p0.png,0,1 0,,1,0,0", 'line 2: again is "1 0", expected 0 or 1 for each of 3 classes'),
         (HEAD + "\npatches/p0.png,0,,fast,1,0,0", 'line 2: seconds is "fast", expected seconds'),
+        (HEAD + "\n,,,,,,\n,,,,,,", "it holds no answers"),
+        (HEAD + "\npatches/p0.png,0,,,1,0,0,1", "line 2: 8 cells, expected 7 as in line 1"),
+        (HEAD.replace("image", "Image,image"), "line 1: the column image is there twice"),
+        (HEAD.replace("image,", "image,,"), "line 1: the column  is none of this page"),
         (HEAD + "\npatches/p0.png,0,,,1,0", "line 2: 6 cells, expected 7 as in line 1"),
         (HEAD + '\n"patches/p0.png,0,,,1,0,0', "line 2: a quote"),
         (HEAD + '\n"a\nb",0,,,1,0,0\npatches/p0.png,0,,,1,0,5', 'line 4: lymph is "5"'),
