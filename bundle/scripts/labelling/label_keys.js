@@ -4,10 +4,13 @@ Labelling.keys = (() => {
   const ARROWS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -3, ArrowDown: 3 };
   const MOVES = new Set(["ArrowLeft", "ArrowRight", "+", "-", "="]); // may repeat while a key is held
 
-  // The name of a key: digits by their place, as Shift gives them other signs, letters small.
+  // The name of a key: digits by their place, as Shift gives them other signs, letters small. Where a keyboard writes
+  // other letters (Cyrillic, Greek), by the place that a Latin letter has; signs that stand for something stay as they are.
   function nameOf({ code, key }) {
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(code ?? "");
     if (digit) return digit[1];
+    const letter = /^Key([A-Z])$/.exec(code ?? "");
+    if (letter && !/^[a-z]$/i.test(key) && !Labelling.commands.byKey.has(key)) return letter[1].toLowerCase();
     return key.length === 1 ? key.toLowerCase() : key;
   }
 

@@ -79,9 +79,16 @@ Labelling.Picture = class {
     return [this.stage.clientWidth / 2, Math.max(this.stage.clientHeight - Labelling.Picture.LOW, 1) / 2];
   }
 
+  // Height and width of the patch in px of its own picture; before that is there, those that patches have as a rule.
+  get size() {
+    const { naturalHeight, naturalWidth } = this.entry.image;
+    if (this.entry.state === "ready" && naturalWidth) return [naturalHeight, naturalWidth];
+    return this.content.patch_size?.length ? this.content.patch_size : [1, 1];
+  }
+
   place() {
     if (!this.patch) return;
-    const [height, width] = this.content.patch_size;
+    const [height, width] = this.size;
     const around = this.context && this.surroundings?.state === "ready" && this.patch.box;
     const [cx, cy] = this.centre;
     const scale = 2 * Math.min(cx / width, cy / height) * (around ? 0.84 : 0.97) * this.zoom;

@@ -25,6 +25,7 @@ Labelling.summary = (() => {
         button("export labels.csv", () => Labelling.commands.run(app, "export"), "primary"),
         ...(disputed.length ? [button(`review ${disputed.length} that differ from the model's opinion`, () => app.review(disputed))] : []),
         button("back to the patches", () => app.show(session.at))),
+      make("p", {}, "Save labels.csv beside label.html, in the folder of this round."),
     );
   }
 

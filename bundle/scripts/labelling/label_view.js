@@ -72,13 +72,14 @@ Labelling.View = class {
   progress({ answered, all, median, minutes, left }) {
     const text = [`${answered} / ${all}`];
     if (median !== null) text.push(`${median.toFixed(1)} s per patch`, `${duration(minutes)} so far`);
-    if (left) text.push(`about ${duration(left)} left`);
+    if (left) text.push(`${left < 1 ? "" : "about "}${duration(left)} left`);
     Labelling.find("figures").textContent = text.join(" · ");
     const bar = Labelling.find("bar");
     Object.assign(bar, { max: all, value: answered });
 
     function duration(length) {
-      return length < 90 ? `${Math.max(Math.round(length), length > 0 ? 1 : 0)} min` : `${(length / 60).toFixed(1)} h`;
+      if (length < 1) return length > 0 ? "under a minute" : "0 min";
+      return length < 90 ? `${Math.round(length)} min` : `${(length / 60).toFixed(1)} h`;
     }
   }
 

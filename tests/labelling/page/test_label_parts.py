@@ -239,6 +239,13 @@ def test_agreement_with_oneself_and_with_a_model(page):
         ({"key": "Enter", "code": "Enter", "repeat": True}, None),
         ({"key": "ArrowRight", "code": "ArrowRight", "repeat": True}, {"command": "forward"}),
         ({"key": "9", "code": "Digit9"}, None),
+        ({"key": "ч", "code": "KeyX"}, {"command": "cannot"}),  # a Russian keyboard
+        ({"key": "Я", "code": "KeyZ", "ctrlKey": True}, {"command": "undo"}),
+        ({"key": "ν", "code": "KeyN"}, {"command": "next"}),  # a Greek one
+        ({"key": "z", "code": "KeyY"}, {"command": "undo"}),  # a German one: by the letter
+        ({"key": "y", "code": "KeyZ"}, None),
+        ({"key": "?", "code": "KeyM"}, {"command": "help"}),
+        ({"key": "й", "code": ""}, None),
     ],
 )
 def test_meaning_of_keys(page, event, meaning):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from label_browser import at, label_content, labels, press, until
+from label_browser import at, label_content, labels, press, ready, until
 from PIL import Image
 
 
@@ -43,6 +43,26 @@ def test_context_stands_around_the_patch_and_may_be_missing(label, tmp_path):
     press(page, "c", "1", "Enter")
     assert page.locator("#around").is_hidden() and page.locator("#unreadable").is_hidden()
     assert page.locator("#patch img").is_visible()
+
+
+@pytest.mark.parametrize("patch_size", [[32, 32], []])
+def test_pictures_have_their_own_size(label, tmp_path, patch_size):
+    page = label(label_content(3, patch_size=patch_size), missing=(0, 1, 2), viewport={"width": 1200, "height": 800})
+    Image.new("RGB", (120, 40), (200, 100, 150)).save(tmp_path / "patches" / "p0.png")
+    Image.new("RGB", (40, 60), (200, 100, 150)).save(tmp_path / "patches" / "p1.png")
+    page.reload()
+    ready(page)
+    for height, width in ((40, 120), (60, 40)):
+        until(page, f"document.querySelector('#patch img').naturalWidth === {width}")
+        until(page, f"Labelling.find('patch').clientWidth / Labelling.find('patch').clientHeight > {0.98 * width / height}")
+        shown = page.evaluate("(({ width, height }) => [width, height])(Labelling.find('patch').getBoundingClientRect())")
+        assert shown[0] / shown[1] == pytest.approx(width / height, rel=1e-3)
+        stage, room = page.evaluate("[Labelling.find('stage').clientWidth, Labelling.find('stage').clientHeight - 66]")
+        assert max(shown[0] / stage, shown[1] / room) == pytest.approx(0.97, abs=1e-3)
+        bar = page.evaluate("document.querySelector('#scale i').getBoundingClientRect().width")
+        length = float(page.inner_text("#scale").removesuffix(" µm"))
+        assert bar / length == pytest.approx(shown[0] / (0.5 * width), rel=1e-3)  # 0.5 µm for each px of the picture
+        press(page, "ArrowRight")
 
 
 def test_zoom_keeps_the_point_under_the_mouse(label):

@@ -45,6 +45,20 @@ def test_seconds_of_a_place_that_is_left_count_when_it_is_answered(label):
     assert [page.evaluate(SECONDS, name) for name in ("p2", "p4")] == [1 + 2 + 1 + 3, 2 + 3]
 
 
+def test_little_time_is_said_to_be_little(label):
+    page = label(label_content(60), script=TIMED)
+    wait(page, 1)
+    press(page, "1", "Enter")
+    assert page.inner_text("#figures") == "1 / 60 · 1.0 s per patch · under a minute so far · under a minute left"
+    wait(page, 3)
+    press(page, "1", "Enter")
+    assert page.inner_text("#figures") == "2 / 60 · 2.0 s per patch · under a minute so far · about 2 min left"
+    for _ in range(4):
+        wait(page, 25)
+        press(page, "1", "Enter")
+    assert page.inner_text("#figures") == "6 / 60 · 25.0 s per patch · 2 min so far · about 23 min left"
+
+
 def test_seconds_at_the_summary_belong_to_no_patch(label):
     page = label(label_content(1), script=TIMED)
     wait(page, 3)

@@ -137,6 +137,7 @@ def test_repeat_is_unannounced_and_exported(label):
     assert labels(page) == {"p0": "100", "p1": "010", "p2": "001", "p3": "000"}
     summary = page.inner_text("#summary")
     assert "Shown twice and told both times: 1." in summary
+    assert "Save labels.csv beside label.html, in the folder of this round." in summary
     rows = [line.split("\t") for line in summary.splitlines() if "\t" in line]
     assert rows[1:4] == [["tumour", "1", "100 %"], ["stroma", "1", "100 %"], ["lymph", "1", "0 %"]]
     press(page, "z", "z")
@@ -197,6 +198,10 @@ def test_opinion_is_shown_after_the_answer_only(label):
     assert page.locator(".opinion:visible").count() == 0
     press(page, "1", "Enter", "ArrowLeft", "m")
     assert page.locator(".opinion").all_inner_texts() == ["10 %", "20 %", "80 %"]
+    one_line = page.evaluate("document.querySelector('.opinion').clientHeight")
+    page.evaluate("Labelling.app.view.opinion(document.querySelector('.opinion'), 1)")
+    assert page.inner_text(".opinion >> nth=0") == "100 %"
+    assert page.evaluate("document.querySelector('.opinion').clientHeight") == one_line
     press(page, "ArrowRight")
     assert page.locator(".opinion:visible").count() == 0
 
