@@ -129,10 +129,11 @@ Labelling.App = class {
     else this.view.say(step < 0 ? "this is the first" : "this is the last");
   }
 
-  // Go through some places alone.
-  review(places) {
+  // Go through some places alone. talk: what was said of their images, a Map; without it, what the model says is shown.
+  review(places, talk = null) {
     this.session.walk = places;
-    this.opinion = true;
+    this.talk = talk;
+    if (!talk) this.opinion = true;
     this.show(places[0]);
   }
 

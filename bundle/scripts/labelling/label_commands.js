@@ -20,7 +20,7 @@ Labelling.commands = (() => {
     { name: "farther", keys: ["-"], shown: "-", text: "farther", help: "farther away", place: "tools", run: (app) => app.picture.zoomBy(1 / 1.25) },
     { name: "fit", keys: [], text: "", help: "as at first", place: "tools", run: (app) => app.picture.fit() },
     { name: "closer", keys: ["+", "="], shown: "+", text: "closer", help: "closer", place: "tools", run: (app) => app.picture.zoomBy(1.25) },
-    { name: "import", keys: [], text: "import", help: "take the answers of a labels.csv in (also by dropping it here)", place: "files", run: (app) => Labelling.transfer.choose(app) },
+    { name: "import", keys: [], text: "import", help: "take the answers of a labels.csv in, or go through a talk.csv (also by dropping it here)", place: "files", run: (app) => Labelling.transfer.choose(app) },
     { name: "export", keys: [], text: "export", help: "download the answers as labels.csv", place: "files", run: (app) => Labelling.transfer.save(app) },
     { name: "file", keys: [], text: "save to file", help: "write labels.csv after each answer; what the file holds is taken in first", place: "files", toggle: true, lacking: () => !window.showSaveFilePicker, run: (app) => app.refused() || Labelling.transfer.chooseFile(app) },
     { name: "annotator", keys: [], text: "", help: "annotator", place: "files", run: (app) => app.changeAnnotator() },

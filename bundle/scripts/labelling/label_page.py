@@ -16,7 +16,7 @@ __all__ = ["write_label_page"]
 _TEMPLATE = Path(__file__).with_name("label.html")
 # modules do not load from file://: each file is a script of its own, after those whose parts it calls
 _SCRIPTS = (
-    "base", "content", "times", "table", "order", "agreement", "session", "store", "windows", "file",
+    "base", "content", "times", "table", "order", "agreement", "session", "talk", "store", "windows", "file",
     "pictures", "view", "strip", "nine", "summary", "dialogs", "transfer", "commands", "keys", "app", "start",
 )  # fmt: skip
 

@@ -16,7 +16,14 @@ Labelling.transfer = (() => {
   // A message on an import, until it is closed.
   const tell = (app, message) => app.view.notice("import", message, "close", () => app.view.notice("import", null));
 
+  // A table that was chosen: labels.csv is merged, of patches to talk about a review begins.
   async function take(app, csv, name = NAME) {
+    try {
+      const talk = app.ready && Labelling.talk.read(app.content, csv, name);
+      if (talk) return Labelling.talk.review(app, talk, name);
+    } catch (error) {
+      return tell(app, error.message);
+    }
     if (!app.refused()) await merge(app, csv, name);
   }
 
@@ -132,5 +139,5 @@ Labelling.transfer = (() => {
     Labelling.find("filed").textContent = error ? "" : `in ${app.file.name}`;
   }
 
-  return { text, save, take, choose, listen, chooseFile, reuse, told };
+  return { text, tell, save, take, choose, listen, chooseFile, reuse, told };
 })();

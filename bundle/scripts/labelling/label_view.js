@@ -54,7 +54,22 @@ Labelling.View = class {
     }
     Labelling.find("who").textContent = session.annotator;
     this.progress(session.progress());
+    this.which();
     this.unreadable();
+  }
+
+  // The names of the patch and of its slide, and in a review what was said of it.
+  which() {
+    const { mode, session, talk } = this.app;
+    const { image, group } = session.patchAt();
+    const place = Labelling.find("which");
+    place.hidden = mode !== "one";
+    place.title = [image, group].filter(Boolean).join("\n");
+    Labelling.find("image").textContent = image.split("/").pop();
+    Labelling.find("group").textContent = group ?? "";
+    const said = session.walk && mode === "one" && talk?.get(image);
+    Labelling.find("talk").hidden = !said;
+    Labelling.find("talk").textContent = said || "";
   }
 
   pressed(command, on) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from label_browser import kept, label_content, labels, press, ready, until
+from label_browser import at, kept, label_content, labels, press, ready, until
 
 TAKE = "(csv) => Labelling.transfer.take(Labelling.app, csv)"
 TEXT = "Labelling.transfer.text(Labelling.app)"
@@ -72,6 +72,48 @@ def test_import_is_all_or_nothing(label):
     page.evaluate(TAKE, head + "".join(f"a{k}.png,0,1,0,0\n" for k in range(40)))
     assert page.inner_text(".notice span").startswith("labels.csv: none of its 40 images is among the 6 of this page;")
     assert labels(page) == {"p0": "100"}
+
+
+TALK = "image,who,says,other,says otherwise\n"
+
+
+def test_patches_to_talk_about_are_gone_through(label):
+    page = label(label_content(6, order=[0, 1, 4, 0, 1, 2, 3, 5]))
+    for _ in range(8):
+        press(page, "1", "Enter")
+    talk = TALK + (
+        'patches/p4.png,anna,"tumour, stroma",ben,lymph\npatches/p1.png,anna,tumour,ben,none of these\n'
+        'patches/p4.png,anna,"tumour, stroma",cem,stroma\nelse.png,anna,tumour,ben,lymph\n'
+    )
+    page.evaluate(TAKE, talk)
+    assert page.inner_text(".notice span") == "labels.csv: going through 2 patches to talk about; 1 is not on this page."
+    assert at(page) == "p4"
+    assert page.inner_text("#talk") == "anna: tumour, stroma | ben: lymph | cem: stroma"
+    press(page, "ArrowLeft")
+    assert at(page) == "p4"
+    press(page, "2", "Enter")
+    assert at(page) == "p1" and page.evaluate("Labelling.app.session.at") == 1  # the first look
+    assert page.inner_text("#talk") == "anna: tumour | ben: none of these"
+    press(page, "Enter")  # stands as it is
+    assert page.locator("#summary h2").is_visible() and page.locator("#talk").is_hidden()
+    assert labels(page) == {f"p{k}": "110" if k == 4 else "100" for k in range(6)}
+    press(page, "ArrowLeft")
+    assert page.locator("#talk").is_hidden()
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("", "labels.csv: it names no patches to talk about"),
+        ("a.png,x,y,z,w\nb.png,x,y,z,w\n", "labels.csv: none of its 2 images is among the 6 of this page;"),
+    ],
+)
+def test_patches_to_talk_about_of_another_page_are_refused(label, rows, message):
+    page = label()
+    press(page, "ArrowRight")
+    page.evaluate(TAKE, TALK + rows)
+    assert page.inner_text(".notice span").startswith(message)
+    assert at(page) == "p1" and page.evaluate("Labelling.app.session.walk") is None
 
 
 def test_file_that_is_dropped_is_imported(label):

@@ -45,6 +45,20 @@ def test_context_stands_around_the_patch_and_may_be_missing(label, tmp_path):
     assert page.locator("#patch img").is_visible()
 
 
+def test_names_of_patch_and_slide_can_be_copied(label):
+    page = label(
+        label_content(2, patches=[{**p, "group": None} if k else p for k, p in enumerate(label_content(2)["patches"])])
+    )
+    assert page.inner_text("#which").split() == ["p0.png", "slide", "0"]
+    assert page.get_attribute("#which", "title") == "patches/p0.png\nslide 0"
+    page.click("#image")  # all of it is selected
+    assert page.evaluate("String(getSelection())") == "p0.png"
+    press(page, "ArrowRight")
+    assert page.inner_text("#which").strip() == "p1.png"
+    press(page, "g")
+    assert page.locator("#which").is_hidden()
+
+
 @pytest.mark.parametrize("patch_size", [[32, 32], []])
 def test_pictures_have_their_own_size(label, tmp_path, patch_size):
     page = label(label_content(3, patch_size=patch_size), missing=(0, 1, 2), viewport={"width": 1200, "height": 800})
