@@ -44,7 +44,7 @@ Labelling.dialogs = (() => {
 
   // The file to save to: "new", "there" or null.
   function whichFile() {
-    const body = [make("p", {}, "Choose it in the folder of this round, beside label.html. What a file holds already is taken in before it is written.")];
+    const body = [make("p", {}, "Choose it in the folder of this round, beside label.html. What a file that is there holds is taken in before it is written. A new file takes the place of one that has its name.")];
     return ask("Save to which file?", body, [["new", "a new file"], ["there", "a file that is there"], ["", "cancel"]]);
   }
 
