@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from scripts.core import errors
+from scripts.core import errors, log
 from scripts.core.errors import message, root_cause
 from scripts.core.log import logged_to
 
@@ -53,7 +53,8 @@ def test_what_files_settings_and_the_machine_are_the_cause_of_is_one_message(err
 
 
 @pytest.fixture
-def hook():
+def hook(monkeypatch):
+    monkeypatch.setattr(log, "_logs", [])  # a stage that failed in another test may still have its own
     seen = []
     return errors._hook(lambda *error: seen.append(error)), seen
 

@@ -65,6 +65,7 @@ def test_second_looks_give_the_agreement_with_oneself(tmp_path):
 
 @pytest.mark.parametrize(("tables", "said"), [
     ([], "expected a list of tables"),
+    (None, "expected a list of tables"),
     ("a.csv", "expected a list of tables"),
     (["once.csv"], "nobody looked twice"),
     (["once.csv", "others.csv"], "no patch has labels of both"),
@@ -74,6 +75,6 @@ def test_what_cannot_be_compared_is_said(tmp_path, tables, said):
     _table(tmp_path / "once.csv", "Anna", [("p1", 0, "", 1, 0)])
     _table(tmp_path / "others.csv", "Ben", [("q1", 0, "", 1, 0)])
     (tmp_path / "classes.csv").write_text("image,fat\np1,1\n")
-    names = tables if isinstance(tables, str) else [tmp_path / name for name in tables]
+    names = tables if not isinstance(tables, list) else [tmp_path / name for name in tables]
     with pytest.raises(ValueError, match=said):
         agreement_of_tables(names)

@@ -83,7 +83,7 @@ def self_agreement(answers: Answers) -> Agreement | None:
     return agreement_of(first, second, answers.classes, (f"{_who(answers)}, first look", "second look"))
 
 
-def agreement_of_tables(tables: Sequence[str | Path], output: str | Path | None = None) -> list[Agreement]:
+def agreement_of_tables(tables: Sequence[str | Path] | None, output: str | Path | None = None) -> list[Agreement]:
     """Print how far tables of answers agree, each with itself and every two with each other.
 
     Args:
