@@ -123,3 +123,13 @@ def test_a_run_that_fails_leaves_no_folder(tmp_path, tissue):
 def test_rounds_may_lie_in_the_folder_that_they_are_of(tmp_path, tissue):
     pages = [_label(tissue, tissue, count=4) for _ in range(2)]
     assert len(_pixels(pages[0]) | _pixels(pages[1])) == 8
+
+
+def test_a_round_is_of_the_pixel_size_of_those_before(tmp_path, rng):
+    for k, mpp in enumerate((0.5, 0.5, 0.25)):
+        image = np.kron(rng.integers(60, 190, (4, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        write_image(tmp_path / f"mpp{mpp}" / f"s{k}.png", image, (mpp, mpp))
+    page = _label(tmp_path / "mpp0.5", tmp_path / "labels", count=2)
+    assert json.loads((page.parent / "patches.json").read_text())["dataset"]["mpp"] == 0.5
+    with pytest.raises(ValueError, match=r"s2.png: has 0.25 µm/px, expected 0.5"):
+        _label(tmp_path / "mpp0.25", tmp_path / "labels", count=2)

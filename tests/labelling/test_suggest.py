@@ -93,3 +93,17 @@ def test_when_all_is_labelled_it_says_so(tmp_path, tissue):
             _suggest(tissue, tmp_path / "labels", nothing, count=24)
             rounds += 1
     assert sorted(p.name for p in (tmp_path / "labels").iterdir()) == sorted(f"round_{k + 1}" for k in range(rounds))
+
+
+def test_patches_like_labelled_ones_are_not_suggested(tmp_path, tissue):
+    """The same tissue, a grey value brighter: other pixels, the same look."""
+    images = [p for p in sorted(tissue.rglob("*.png")) if 100 < read_image(p).mean() < 150]
+    rows = ["image,dark,bright"]
+    for k, path in enumerate(images):
+        write_image(tmp_path / "known" / f"g{k}_1.png", np.clip(read_image(path).astype(int) + 1, 0, 255).astype(np.uint8))
+        rows.append(f"g{k}_1.png,{int(k % 2 == 0)},1")
+    (tmp_path / "known" / "labels.csv").write_text("\n".join(rows))
+    prepare(tmp_path / "known", tmp_path / "set", {}, layout="patches", progress=False)
+    page = _suggest(tissue, tmp_path / "labels", labelled_so_far(tmp_path / "set", FACTS, TinyExtractor()), count=6)
+    patches = json.loads((page.parent / "patches.json").read_text())["patches"]
+    assert patches and not any(100 < read_image(page.parent / p["image"]).mean() < 150 for p in patches)

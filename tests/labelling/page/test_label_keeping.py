@@ -175,3 +175,20 @@ def test_second_window_only_looks_until_it_goes_on(label, tmp_path):
     ready(first)
     assert first.locator(".notice").count() == 0
     assert labels(first) == {"p0": "100", "p1": "001", "p2": "010"}
+
+
+def test_answers_are_written_to_the_disk_before_they_are_said_to_be_kept(label):
+    """What a power cut would leave: a transaction of strict durability is complete once the disk has it."""
+    script = """
+      window.asked = [];
+      const { transaction } = IDBDatabase.prototype;
+      IDBDatabase.prototype.transaction = function (stores, mode, options) {
+        if (mode === "readwrite") asked.push(options?.durability);
+        return transaction.call(this, stores, mode, options);
+      };
+    """
+    page = label(script=script)
+    page.evaluate("asked.length = 0")
+    press(page, "1", "Enter")
+    kept(page)
+    assert page.evaluate("asked.length > 0 && asked.every((durability) => durability === 'strict')")
