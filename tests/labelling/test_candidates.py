@@ -70,7 +70,7 @@ def test_no_tissue_and_no_image_are_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="found no image and no slide"):
         find_candidates(tmp_path, RULE, progress=False)
     write_image(tmp_path / "white.png", np.full((64, 64, 3), 255, np.uint8))
-    with pytest.raises(ValueError, match=r"found no patch of 32 x 32 px of which 25% is tissue in 1 images"):
+    with pytest.raises(ValueError, match=r"found no patch of 32 x 32 px of which 50% is tissue in 1 images"):
         find_candidates(tmp_path, RULE, progress=False)
     (tmp_path / "white.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"none of its files can be read\n.*white.png"):

@@ -45,7 +45,7 @@ class CandidateRule:
 
     size: tuple[int, int]
     mpp: float | None = None
-    min_tissue: float = 0.25
+    min_tissue: float = 0.5
     most: int = 5000
     seed: int = 0
     group: re.Pattern[str] | None = None

@@ -88,7 +88,7 @@ def label_patches(
     facts: DatasetFacts,
     extractor: FeatureExtractor,
     count: int = 200,
-    min_tissue: float = 0.25,
+    min_tissue: float = 0.5,
     most: int = 5000,
     group: str | None = None,
     context: float = 3.0,

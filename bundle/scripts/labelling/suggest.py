@@ -93,7 +93,7 @@ def suggest_patches(
     labelled: Labelled,
     patch_size: Sequence[int],
     count: int = 100,
-    min_tissue: float = 0.25,
+    min_tissue: float = 0.5,
     most: int = 5000,
     group: str | None = None,
     context: float = 3.0,
