@@ -192,3 +192,14 @@ def test_answers_are_written_to_the_disk_before_they_are_said_to_be_kept(label):
     press(page, "1", "Enter")
     kept(page)
     assert page.evaluate("asked.length > 0 && asked.every((durability) => durability === 'strict')")
+
+
+def test_a_folder_that_is_moved_between_sessions_has_its_answers(restarted, tmp_path):
+    start, kill = restarted
+    page = opened(start(), write_label_folder(tmp_path / "here", label_content(4)))
+    press(page, "1", "Enter", "2", "Enter")
+    kept(page)
+    kill()
+    (tmp_path / "here").rename(tmp_path / "moved, elsewhere")
+    page = opened(start(), (tmp_path / "moved, elsewhere" / "label.html").as_uri(), annotator=None)
+    assert labels(page) == {"p0": "100", "p1": "010"} and at(page) == "p2"
