@@ -45,3 +45,11 @@ def test_standardised_features_are_told_apart_by_their_cosines(rng):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(standardised(features * 7 + 2), found, atol=1e-6)
     assert np.isfinite(standardised(np.ones((4, 3)))).all()
+
+
+def test_an_image_passes_the_extractor_once(rng):
+    classifier = HierarchicalClassifier(TinyExtractor(), 3, ["a", "b", "c"], [0.2, 0.3, 0.5]).eval()
+    passes = []
+    classifier.extractor.register_forward_hook(lambda *_: passes.append(1))
+    Onlooker(classifier.extractor, classifier)(batched(_patches(rng, 4), (32, 32), 2))
+    assert len(passes) == 2  # two batches

@@ -78,16 +78,28 @@ class Onlooker:
         return Looks(**{name: torch.cat(values).numpy() for name, values in seen.items()})
 
     def _look(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        maps = self._inferer(image, self.extractor)
+        maps, logits = self._passed(image)
         seen = {"features": torch.cat([maps[name].mean(dim=(2, 3)) for name in self.layers], dim=1)}
-        if self.classifier is not None:
-            seen["probability"] = torch.sigmoid(self._inferer(image, self.classifier))
+        if logits is not None:
+            seen["probability"] = torch.sigmoid(logits)
         if isinstance(self.classifier, HierarchicalClassifier):
-            logits = [cam.mean(dim=(2, 3)) for cam in self.classifier.cams(maps).values()]
-            seen["depths"] = torch.sigmoid(torch.stack(logits, dim=1))
+            each = [cam.mean(dim=(2, 3)) for cam in self.classifier.cams(maps).values()]
+            seen["depths"] = torch.sigmoid(torch.stack(each, dim=1))
         if self.segmenter is not None:
             seen["shares"] = torch.softmax(self._inferer(image, self.segmenter), dim=1).mean(dim=(2, 3))
         return seen
+
+    def _passed(self, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
+        """Feature maps, and the classifier's logits: of one pass, where it passes images through the extractor."""
+        kept: list[dict[str, torch.Tensor]] = []
+        handle = self.extractor.register_forward_hook(lambda _module, _inputs, maps: kept.append(maps))
+        try:
+            logits = None if self.classifier is None else self._inferer(image, self.classifier)
+            if not kept:
+                self._inferer(image, self.extractor)
+        finally:
+            handle.remove()
+        return {name: value.float() for name, value in kept[0].items()}, logits
 
 
 def batched(patches: Iterable[np.ndarray], size: Sequence[int], count: int = 32) -> Iterable[np.ndarray]:
