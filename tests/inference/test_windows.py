@@ -32,6 +32,8 @@ def test_maps_are_averaged_over_window_sizes():
         ((16, 16), [(16, 16)]),  # a patch has no larger window
         ((24, 80), [(16, 16), (24, 32)]),
         ((10, 10), [(16, 16)]),  # smaller than a patch: padded to one
+        ((44, 45), [(16, 16), (44, 32)]),  # one window that is 1.4 times as long, in the place of two
+        ((20, 40), [(16, 16), (20, 40)]),  # those of the patches' size stay
     ],
 )
 def test_windows_are_no_larger_than_the_image(size, expected):
@@ -71,8 +73,8 @@ def test_what_is_asked_in_windows_of_a_size_is_averaged_over_them_alone(scales):
 
 def test_windows_of_one_size_are_the_smallest_and_the_largest():
     network = Asked()
-    found = MultiWindowInferer((8, 8), [2.0], overlap=0.25)(image := torch.rand(1, 3, 20, 28), network)
-    assert all(smallest and largest for _, smallest, largest in network.calls) and found.shape == (1, 4, 20, 28)
+    found = MultiWindowInferer((8, 8), [2.0], overlap=0.25)(image := torch.rand(1, 3, 24, 28), network)
+    assert all(smallest and largest for _, smallest, largest in network.calls) and found.shape == (1, 4, 24, 28)
     # values of a window are blended like maps
     mean = SlidingWindowInferer((16, 16), 4, overlap=0.25)(image.mean(1, keepdim=True), lambda x: _means(x)[:, :1])
     torch.testing.assert_close(found[:, 1:2], mean)

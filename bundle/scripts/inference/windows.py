@@ -15,6 +15,8 @@ from torch.nn import functional
 
 __all__ = ["MultiWindowInferer", "WindowLook"]
 
+_STRETCH = 1.4  # times its side that a window of context grows to, where an image then needs one alone
+
 
 @dataclass(frozen=True)
 class WindowLook:
@@ -55,8 +57,9 @@ class MultiWindowInferer(Inferer):
 
     Args:
         roi_size: (height, width) in px of the patches of training.
-        scales: sizes of the windows in multiples of ``roi_size``. A window is no larger than the image; scales that come to
-            the same window count once.
+        scales: sizes of the windows in multiples of ``roi_size``. A window is no larger than the image, and one of a scale
+            above 1 as long as a side of the image that is up to 1.4 times its own: two would see most of it twice. Scales
+            that come to the same window count once.
         sw_batch_size: windows of ``roi_size`` per forward pass; of larger ones fewer, in proportion to their area.
         kwargs: further settings of the sliding windows.
 
@@ -80,11 +83,17 @@ class MultiWindowInferer(Inferer):
         found: list[tuple[int, int]] = []
         for scale in self.scales:
             height, width = (
-                max(1, min(round(scale * side), max(side, limit))) for side, limit in zip(self.roi_size, size, strict=True)
+                self._side(scale, round(scale * side), max(side, limit))
+                for side, limit in zip(self.roi_size, size, strict=True)
             )
             if (height, width) not in found:
                 found.append((height, width))
         return found
+
+    @staticmethod
+    def _side(scale: float, side: int, limit: float) -> int:
+        """Side of a window in an image whose side is ``limit``."""
+        return max(1, int(limit) if limit <= side * (_STRETCH if scale > 1 else 1) else side)
 
     def __call__(
         self,
