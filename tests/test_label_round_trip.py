@@ -146,6 +146,7 @@ def test_the_second_round_is_of_other_patches_and_has_the_models_opinion(story):
         assert len(patch["opinion"]) == DEMO_FACTS.num_classes and all(0 <= p <= 1 for p in patch["opinion"])
     page = (story["work"] / "labels/round_2/suggest.html").read_text()
     assert "What to label next" in page and "fewer than 16 labels" in page
+    assert f"--dataset_dir {story['work']}/set --output_dir {story['work']}/run" in page  # the training is gone on with
 
 
 def test_both_rounds_train_in_the_end(story):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,10 +65,15 @@ def test_the_page_shows_curves_classes_and_patches(tmp_path, rng):
     for k in range(3):
         write_image(tmp_path / "patches" / f"p{k}.png", rng.integers(0, 255, (16, 16, 3)).astype(np.uint8))
         suggestions.append({"name": f"p{k}", "group": "a", "value": float(k), "opinion": np.array([0.5, 0.25 * k])})
-    text = write_suggestion_page(tmp_path, FACTS, _so_far(), suggestions, rng.random((40, 2)), 3).read_text(encoding="utf-8")
+    commands = ("train --source '/my labels'", "suggest <all>")
+    page = write_suggestion_page(tmp_path, FACTS, _so_far(), suggestions, rng.random((40, 2)), commands, 3)
+    text = page.read_text(encoding="utf-8")
     assert text.count('class="chart"') == 2
     assert text.index("p2") < text.index("p1") < text.index("p0")  # those that teach most first
     assert "tumour 50%, stroma 25%" in text
+    found = re.findall(r'<div class="command"><pre tabindex="0">(.*?)</pre><button type="button">copy</button>', text)
+    assert tuple(map(unescape, found)) == commands
+    assert re.findall(r"<h2>(.*?)</h2>", text)[-2:] == ["Next", "How this was made"]
     assert "3 patches of 1 slides or cases" in text and "40 unlabelled patches" in text
 
 

@@ -30,8 +30,9 @@ def write_label_page(path: str | Path, content: Mapping[str, Any]) -> Path:
             ``classes`` (``name``, ``description``, ``colour`` (red, green, blue in 0..255), ``key``), ``patch_size``
             (height, width in px), ``mpp`` (µm per px or ``None``), ``patches`` (``image`` and ``context`` relative to the
             page, ``box`` (top, left, height, width in px of the context), ``group``, ``position`` (y, x), ``look``,
-            ``opinion`` (probability in [0, 1] for each class); all but ``image`` may be ``None``), and ``order`` (indices
-            of patches as they are shown; one that comes a second time is a repeat).
+            ``opinion`` (probability in [0, 1] for each class); all but ``image`` may be ``None``), ``order`` (indices
+            of patches as they are shown; one that comes a second time is a repeat), and ``next`` (commands to be shown when
+            all is answered: what trains, what suggests; none: empty).
 
     Returns:
         The path written.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..networks.extractor import FeatureExtractor
 from .candidates import Candidate, CandidateRule, each_source, find_candidates
 from .label_rounds import check_alike, find_rounds, pixel_digest, round_to_be
 from .looks import Looks, Onlooker, batched
+from .next_commands import next_commands
 from .spread import choose_spread
 from .write_round import RoundRule, check_classes, write_round
 
@@ -134,10 +134,11 @@ def label_patches(
         groups = [candidate.group for candidate in pool.candidates]
         chosen = choose_spread(pool.looks.features, groups, count, known, seed=seed)
         picked = [pool.candidates[k] for k in chosen.numbers]
-        written = write_round(
-            folder, picked, chosen.looks, facts, RoundRule(context, repeat, seed), pool.faults, None, progress
-        )
-        said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count, bool(settings))
+        commands = next_commands(source, label_dir)
+        shown_as = RoundRule(context, repeat, seed)
+        written = write_round(folder, picked, chosen.looks, facts, shown_as, pool.faults, None, commands, progress)
+        groups = [picked[k].group for k in written]
+        said_at_end(folder, groups, chosen.alike, count, commands[0], bool(settings))
         end(pool.faults, folder)
         return folder / "label.html"
 
@@ -202,19 +203,18 @@ def look_at_source(
     return Pool(new, looks, faults), known
 
 
-def said_at_end(folder: Path, written: int, groups: int, alike: int, wanted: int, more: bool = False) -> None:
-    """Log what was written, and what to do now."""
+def said_at_end(folder: Path, groups: Sequence[str], alike: int, wanted: int, command: str, more: bool = False) -> None:
+    """Log what was written, of the groups of the patches, and what to do now."""
     passed = f"; {alike} that look like others were passed over" if alike else ""
-    logger.info("%s: %d patches of %d slides or cases%s", shown(folder), written, groups, passed)
-    if written < wanted:
+    logger.info("%s: %d patches of %d slides or cases%s", shown(folder), len(groups), len(set(groups)), passed)
+    if len(groups) < wanted:
         logger.warning("%d patches were asked for; the others look like these, or there are no more", wanted)
     logger.info(
-        "open %s in a browser, answer, and save labels.csv beside it; then:\n"
-        "python -m monai.bundle run --config_file bundle/configs/pipeline.yaml --source %s "
-        "--prepare \"{'layout': 'labelled', 'overwrite': True}\" --dataset_dir my_set --output_dir my_run%s",
-        shown(folder / "label.html"), shlex.quote(shown(folder.parent)),
+        "open %s in a browser, answer, and save labels.csv beside it; then:\n%s%s",
+        shown(folder / "label.html"),
+        command,
         "\n  (with the dataset file after pipeline.yaml, whose settings of the stages count)" if more else "",
-    )  # fmt: skip
+    )
 
 
 def end(faults: Sequence[str], folder: Path) -> None:

@@ -26,7 +26,27 @@ Labelling.summary = (() => {
         ...(disputed.length ? [button(`review ${disputed.length} that differ from the model's opinion`, () => app.review(disputed))] : []),
         button("back to the patches", () => app.show(session.at))),
       make("p", {}, "Save labels.csv beside label.html, in the folder of this round."),
+      ...next(content.next ?? []),
     );
+  }
+
+  // The commands that follow, each with a button that copies it.
+  function next(commands) {
+    const make = Labelling.element;
+    const said = ["Then, where this page was made, train on all rounds, with the dataset file and settings of before, if there were some:", "and ask what to label after that:"];
+    return commands.flatMap((command, k) => {
+      const text = make("pre", { tabindex: "0" }, command);
+      const copy = button("copy", async () => {
+        try {
+          await navigator.clipboard.writeText(command);
+          copy.textContent = "copied";
+        } catch { // not every browser lets a page from the disk: selected, it can be copied by keys
+          getSelection().selectAllChildren(text);
+          copy.textContent = "press Ctrl+C";
+        }
+      });
+      return [make("p", {}, said[k]), make("div", { class: "command" }, text, copy)];
+    });
   }
 
   function button(text, click, kind = "") {

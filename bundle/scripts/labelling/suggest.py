@@ -23,6 +23,7 @@ from .label_patches import end, look_at_source, said_at_end
 from .label_rounds import round_to_be
 from .learning_curve import LearningCurve, learning_curve
 from .looks import Onlooker, batched
+from .next_commands import next_commands
 from .spread import choose_spread
 from .suggestion_page import write_suggestion_page
 from .teaching import teaching_value
@@ -92,6 +93,8 @@ def suggest_patches(
     segmenter: nn.Module | None,
     labelled: Labelled,
     patch_size: Sequence[int],
+    dataset_dir: str | Path | None = None,
+    model_dir: str | Path | None = None,
     count: int = 100,
     min_tissue: float = 0.5,
     most: int = 5000,
@@ -114,6 +117,8 @@ def suggest_patches(
         segmenter: trained; ``None``: what it sees does not count.
         labelled: what it was trained on; none like it is chosen.
         patch_size: (height, width) in px of the patches that it was trained on.
+        dataset_dir: of what is labelled, for the next commands, as ``model_dir``.
+        model_dir: folder of its weights.
         count: patches to choose.
         min_tissue: see :class:`~.candidates.CandidateRule`, as ``most`` and ``group``.
         most: patches that are looked at.
@@ -146,9 +151,10 @@ def suggest_patches(
         chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
         picked = [pool.candidates[k] for k in chosen.numbers]
         opinions = looks.probability[chosen.numbers]
-        rule_of_round = RoundRule(context, repeat, seed)
-        written = write_round(folder, picked, chosen.looks, facts, rule_of_round, pool.faults, opinions, progress)
-        said_at_end(folder, len(written), len({picked[k].group for k in written}), chosen.alike, count)
+        commands = next_commands(source, label_dir, dataset_dir, model_dir)
+        shown_as = RoundRule(context, repeat, seed)
+        written = write_round(folder, picked, chosen.looks, facts, shown_as, pool.faults, opinions, commands, progress)
+        said_at_end(folder, [picked[k].group for k in written], chosen.alike, count, commands[0])
         suggestions: list[dict[str, Any]] = [
             {
                 "name": picked[k].name,
@@ -158,7 +164,7 @@ def suggest_patches(
             }
             for k in written
         ]
-        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, seed)
+        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, commands, seed)
         logger.info("%s: what labels have brought and promise", page)
         end(pool.faults, folder)
         return folder / "label.html"

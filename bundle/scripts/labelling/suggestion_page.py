@@ -11,7 +11,7 @@ import numpy as np
 from ..core.environment import environment
 from ..core.facts import DatasetFacts
 from ..core.images import read_image
-from ..pages import Case, Page, Verdict, gallery, line_chart, percent, table, write_page
+from ..pages import Case, Page, Verdict, copyable, gallery, line_chart, percent, table, write_page
 from .learning_curve import LearningCurve
 from .teaching import binary_entropy
 
@@ -78,6 +78,7 @@ def write_suggestion_page(
     labelled: SoFar,
     suggestions: Sequence[Mapping[str, Any]],
     probability: np.ndarray,
+    commands: Sequence[str],
     seed: int = 0,
 ) -> Path:
     """Write ``suggest.html``.
@@ -88,6 +89,7 @@ def write_suggestion_page(
         labelled: what it was trained on.
         suggestions: ``name``, ``group``, ``value`` and ``opinion`` (C probabilities) of each patch that was chosen.
         probability: ``(N, C)`` of all patches that were looked at.
+        commands: see :func:`~.next_commands.next_commands`.
         seed: of the choices.
     """
     groups = {s["group"] for s in suggestions}
@@ -107,6 +109,7 @@ def write_suggestion_page(
             ("What labels have brought", _curve(labelled.curve, facts)),
             ("By class", _classes(facts, labelled, suggestions, probability)),
             ("Suggested patches, those first whose label would teach most", _gallery(folder, facts, suggestions)),
+            ("Next", _next(*commands)),
         ],
         environment={**environment(), "seed": seed},
     )
@@ -168,3 +171,12 @@ def _gallery(folder: Path, facts: DatasetFacts, suggestions: Sequence[Mapping[st
         seen = ", ".join(f"{name} {p:.0%}" for name, p in zip(facts.classes, s["opinion"], strict=True))
         cases.append(Case(s["name"], None, [("patch", read_image(folder / "patches" / f"{s['name']}.png"))], seen))
     return f'<div class="tiles">{gallery(cases)}</div>'
+
+
+def _next(train: str, suggest: str) -> str:
+    hints = (
+        'Label them on <a href="label.html">the page beside this one</a>, and save labels.csv beside it. This trains on all '
+        "rounds; add the dataset file, recipe and settings that the training before had, if it had some.",
+        "And this suggests what to label after that.",
+    )
+    return "".join(f'<p class="hint">{hint}</p>{copyable(text)}' for hint, text in zip(hints, (train, suggest), strict=True))

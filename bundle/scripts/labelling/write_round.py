@@ -85,6 +85,7 @@ def write_round(
     rule: RoundRule,
     faults: list[str],
     opinions: np.ndarray | None = None,
+    commands: Sequence[str] = (),
     progress: bool = True,
 ) -> list[int]:
     """Write a round, whole or not at all.
@@ -97,6 +98,7 @@ def write_round(
         rule: how they are shown.
         faults: gets a message for each patch that can no longer be read; it is left out.
         opinions: ``(N, C)`` probabilities of a model, which the page shows when asked.
+        commands: to be shown when all is answered, see :func:`~.next_commands.next_commands`.
         progress: whether to show a progress bar.
 
     Returns:
@@ -137,7 +139,7 @@ def write_round(
             raise ValueError("\n".join(["none of the patches can be read", *faults]))
         numbers = sorted(rows)
         facts = replace(facts, mpp=facts.mpp or _common(sizes))
-        _finish(temporary, [rows[k] for k in numbers], facts, rule, folder)
+        _finish(temporary, [rows[k] for k in numbers], facts, rule, commands, folder)
         temporary.chmod(0o755)  # mkdtemp's are private
         os.replace(temporary, folder)
         return numbers
@@ -176,7 +178,14 @@ def _surroundings(read: Any, candidate: Candidate, context: float, folder: Path)
     return {"context": name, "box": [round(value * factor, 2) for value in box]}
 
 
-def _finish(folder: Path, rows: list[dict[str, Any]], facts: DatasetFacts, rule: RoundRule, target: Path) -> None:
+def _finish(
+    folder: Path,
+    rows: list[dict[str, Any]],
+    facts: DatasetFacts,
+    rule: RoundRule,
+    commands: Sequence[str],
+    target: Path,
+) -> None:
     identity = set_identity(facts, [row["digest"] for row in rows])
     order = presented(len(rows), rule)
     whole = {"format": FORMAT, "set": identity, "dataset": facts.to_dict(), "patches": rows, "order": order}
@@ -189,6 +198,6 @@ def _finish(folder: Path, rows: list[dict[str, Any]], facts: DatasetFacts, rule:
     content = {
         "format": FORMAT, "set": identity, "name": f"{facts.name}, {target.name.replace('_', ' ')}", "classes": classes,
         "patch_size": list(facts.patch_size or ()), "mpp": facts.mpp,
-        "patches": [{key: row[key] for key in shown_of} for row in rows], "order": order,
+        "patches": [{key: row[key] for key in shown_of} for row in rows], "order": order, "next": list(commands),
     }  # fmt: skip
     write_label_page(folder / "label.html", content)

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.atomic import write_text
 from ..core.facts import DatasetFacts
 
-__all__ = ["Page", "Verdict", "write_page"]
+__all__ = ["Page", "Verdict", "copyable", "write_page"]
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SCRIPT = Path(__file__).with_name("page.js")
@@ -66,7 +66,7 @@ def write_page(path: str | Path, page: Page) -> Path:
     """
     sections = [*page.sections]
     if page.command:
-        sections.append(("Next", _command(page.command)))
+        sections.append(("Next", copyable(page.command)))
     sections.append(("How this was made", _environment(page.environment)))
     body = "\n".join(f"<section><h2>{escape(t)}</h2>\n{c}</section>" for t, c in sections if c)
     details = {**page.details, "Written": time.strftime("%Y-%m-%d %H:%M %Z")}
@@ -97,7 +97,8 @@ def _legend(facts: DatasetFacts, switches: bool) -> str:
     return "".join(items)
 
 
-def _command(command: str) -> str:
+def copyable(command: str) -> str:
+    """HTML of a command with a button that copies it."""
     return f'<div class="command"><pre tabindex="0">{escape(command)}</pre><button type="button">copy</button></div>'
 
 

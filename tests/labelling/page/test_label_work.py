@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from label_browser import TIMED, at, kept, label_content, labels, press, table, wait
+from label_browser import TIMED, at, kept, label_content, labels, press, table, until, wait
 
 
 def _opinions(content):
@@ -189,6 +189,24 @@ def test_repeats_never_come_in_nine(label):
     assert sorted(seen) == [1, 2, 4, 6, 7]
     assert at(page) in ("p0", "p2") and page.evaluate("document.body.dataset.mode") == "one"
     assert [row[6] for row in table(page)[1:]] == [""] * 6
+
+
+def test_next_commands_stand_at_the_end_and_are_copied(label):
+    commands = ["train --source '/a \"b\" <i>'", "suggest"]
+    page = label(
+        label_content(1, next=commands), script="navigator.clipboard.writeText = async (text) => { window.got = text; };"
+    )
+    press(page, "1", "Enter")
+    assert page.locator("#summary pre").all_inner_texts() == commands
+    page.get_by_text("copy", exact=True).first.click()
+    until(page, "window.got !== undefined")
+    assert page.evaluate("window.got") == commands[0] and page.locator("#summary button", has_text="copied").count() == 1
+    page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('no'); }; }")
+    page.get_by_text("copy", exact=True).click()
+    page.get_by_text("press Ctrl+C").wait_for()
+    assert page.evaluate("String(getSelection())") == commands[1]
+    press(page, "Control+c", "x")  # the keys of the patches answer nothing here
+    assert labels(page) == {"p0": "100"}
 
 
 def test_opinion_is_shown_after_the_answer_only(label):
