@@ -12,6 +12,7 @@ from lock_holder import hold_lock
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image
 from scripts.labelling.label_patches import facts_to_label, label_patches
+from scripts.labelling.round_request import RoundRequest
 from tiny import TinyExtractor
 
 
@@ -26,7 +27,8 @@ def tissue(tmp_path, rng):
 def _label(tissue, folder, **more):
     facts = facts_to_label({}, ["tumour", "stroma"], [32, 32])
     torch.manual_seed(0)  # of the extractor's weights
-    return label_patches(tissue, folder, facts, TinyExtractor(), progress=False, **more)
+    settings = more.pop("settings", None)
+    return label_patches(RoundRequest(tissue, folder, progress=False, **more), facts, TinyExtractor(), settings)
 
 
 def _pixels(page):
@@ -91,9 +93,8 @@ def test_what_cannot_be_asked_is_refused(tmp_path):
 def test_rounds_of_one_folder_ask_for_the_same(tmp_path, tissue):
     _label(tissue, tmp_path / "labels", count=4)
     with pytest.raises(ValueError, match=r"round_1: has classes \['tumour', 'stroma'\], the others \['fat', 'stroma'\]"):
-        label_patches(
-            tissue, tmp_path / "labels", facts_to_label({}, ["fat", "stroma"], [32, 32]), TinyExtractor(), progress=False
-        )
+        request = RoundRequest(tissue, tmp_path / "labels", progress=False)
+        label_patches(request, facts_to_label({}, ["fat", "stroma"], [32, 32]), TinyExtractor())
 
 
 def test_two_at_once_do_not_make_the_same_round(tmp_path, tissue):

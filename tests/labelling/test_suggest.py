@@ -10,6 +10,7 @@ from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image
 from scripts.data import prepare
+from scripts.labelling.round_request import RoundRequest
 from scripts.labelling.suggest import labelled_so_far, suggest_patches
 from scripts.networks import HierarchicalClassifier
 from tiny import TinyExtractor
@@ -46,9 +47,8 @@ def tissue(tmp_path, rng):
 
 
 def _suggest(tissue, folder, labelled, count, **more):
-    return suggest_patches(
-        tissue, folder, FACTS, _Sure(), None, labelled, (32, 32), count=count, min_tissue=0.0, progress=False, **more
-    )
+    request = RoundRequest(tissue, folder, count=count, min_tissue=0.0, progress=False, **more)
+    return suggest_patches(request, FACTS, _Sure(), None, labelled, (32, 32))
 
 
 def test_patches_in_doubt_are_suggested(tmp_path, tissue):

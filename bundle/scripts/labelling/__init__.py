@@ -3,6 +3,15 @@
 from .label_agreement import agreement_of_tables
 from .label_patches import facts_to_label, label_patches
 from .labelled_rounds import LabelledRounds
+from .round_request import RoundRequest
 from .suggest import labelled_so_far, suggest_patches
 
-__all__ = ["LabelledRounds", "agreement_of_tables", "facts_to_label", "label_patches", "labelled_so_far", "suggest_patches"]
+__all__ = [
+    "LabelledRounds",
+    "RoundRequest",
+    "agreement_of_tables",
+    "facts_to_label",
+    "label_patches",
+    "labelled_so_far",
+    "suggest_patches",
+]

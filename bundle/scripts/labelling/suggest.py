@@ -15,19 +15,18 @@ from torch import nn
 from ..core.facts import DatasetFacts, load_facts
 from ..core.images import read_image
 from ..data.datalist import read_datalist
-from ..data.groups import compiled
 from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
-from .candidates import CandidateRule
-from .label_patches import end, look_at_source, said_at_end
 from .label_rounds import round_to_be
 from .learning_curve import LearningCurve, learning_curve
 from .looks import Onlooker, batched
+from .make_round import end, make_round
 from .next_commands import next_commands
-from .spread import choose_spread
+from .round_request import RoundRequest
+from .source_looks import look_at_source
 from .suggestion_page import write_suggestion_page
 from .teaching import teaching_value
-from .write_round import RoundRule, check_classes, write_round
+from .write_round import check_classes
 
 __all__ = ["Labelled", "labelled_so_far", "suggest_patches"]
 
@@ -86,8 +85,7 @@ def labelled_so_far(dataset_dir: str | Path | None, facts: DatasetFacts, extract
 
 
 def suggest_patches(
-    source: str | Path | Sequence[str] | None,
-    label_dir: str | Path,
+    request: RoundRequest,
     facts: DatasetFacts,
     classifier: TissueClassifier,
     segmenter: nn.Module | None,
@@ -95,23 +93,12 @@ def suggest_patches(
     patch_size: Sequence[int],
     dataset_dir: str | Path | None = None,
     model_dir: str | Path | None = None,
-    count: int = 100,
-    min_tissue: float = 0.5,
-    most: int = 5000,
-    group: str | None = None,
-    context: float = 3.0,
-    repeat: int = 20,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    amp: bool = False,
-    progress: bool = True,
 ) -> Path:
     """Write the next round: of the patches that the model is likeliest to be wrong about, all looks and slides; and a page
     that says what labels have brought and promise.
 
     Args:
-        source: see :func:`~.candidates.find_candidates`.
-        label_dir: folder of the rounds.
+        request: of which patches, where to, and how they are shown.
         facts: of the model.
         classifier: trained.
         segmenter: trained; ``None``: what it sees does not count.
@@ -119,16 +106,6 @@ def suggest_patches(
         patch_size: (height, width) in px of the patches that it was trained on.
         dataset_dir: of what is labelled, for the next commands, as ``model_dir``.
         model_dir: folder of its weights.
-        count: patches to choose.
-        min_tissue: see :class:`~.candidates.CandidateRule`, as ``most`` and ``group``.
-        most: patches that are looked at.
-        group: pattern of the slide or case.
-        context: see :class:`~.write_round.RoundRule`, as ``repeat``.
-        repeat: one in so many comes again.
-        seed: seed of all choices.
-        device: where to look.
-        amp: in mixed precision.
-        progress: whether to show progress bars.
 
     Returns:
         The page to label on; ``suggest.html`` is beside it.
@@ -141,30 +118,23 @@ def suggest_patches(
     """
     facts = replace(facts, patch_size=tuple(patch_size))
     check_classes(facts)
-    with round_to_be(label_dir, facts, "suggest.yaml") as (folder, facts):
-        rule = CandidateRule(facts.patch_size, facts.mpp, min_tissue, most, seed, compiled(group, "group"))
-        onlooker = Onlooker(classifier.extractor, classifier, segmenter, device, amp)
-        pool, known = look_at_source(source, label_dir, facts, rule, onlooker, labelled.files, progress)
+    with round_to_be(request.label_dir, facts, "suggest.yaml") as (folder, facts):
+        onlooker = Onlooker(classifier.extractor, classifier, segmenter, request.device, request.amp)
+        pool = look_at_source(request, facts, onlooker, labelled.files)
         looks = pool.looks
         value = teaching_value(looks.probability, looks.depths, looks.shares, labelled.labels)
-        groups = [candidate.group for candidate in pool.candidates]
-        chosen = choose_spread(looks.features, groups, count, known, value, seed=seed)
-        picked = [pool.candidates[k] for k in chosen.numbers]
-        opinions = looks.probability[chosen.numbers]
-        commands = next_commands(source, label_dir, dataset_dir, model_dir)
-        shown_as = RoundRule(context, repeat, seed)
-        written = write_round(folder, picked, chosen.looks, facts, shown_as, pool.faults, opinions, commands, progress)
-        said_at_end(folder, [picked[k].group for k in written], chosen.alike, count, commands[0])
+        commands = next_commands(request.source, request.label_dir, dataset_dir, model_dir)
+        numbers = make_round(request, folder, facts, pool, commands, value)
         suggestions: list[dict[str, Any]] = [
             {
-                "name": picked[k].name,
-                "group": picked[k].group,
-                "value": float(value[chosen.numbers[k]]),
-                "opinion": opinions[k],
+                "name": pool.candidates[k].name,
+                "group": pool.candidates[k].group,
+                "value": float(value[k]),
+                "opinion": looks.probability[k],
             }
-            for k in written
+            for k in numbers
         ]
-        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, commands, seed)
+        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, commands, request.seed)
         logger.info("%s: what labels have brought and promise", page)
         end(pool.faults, folder)
         return folder / "label.html"
