@@ -3,8 +3,7 @@
     python benchmarks/label_curve.py --dataset glas --source GLAS --work WORK --seeds 0 1 2
 
 The patches do not overlap, as a person would label them. All runs of a seed share the split. Those at random are one order
-of the patches, cut off. The suggested ones begin with what label.yaml chooses, and go on with what suggest.yaml says of the
-model before.
+of the patches, cut off. The suggested ones are what label.yaml chooses, and in each further round suggest.yaml of the rest.
 Either network sees 4 epochs of the labelled patches, and at least 1500 patches. Runs that are finished in WORK, or that the
 record has, are taken as they are.
 """
@@ -18,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,7 @@ from scripts.core.images import image_size, read_image
 from scripts.data import read_datalist
 from scripts.labelling.looks import Onlooker, batched
 from scripts.labelling.spread import choose_spread
-from scripts.labelling.teaching import teaching_value
 from scripts.networks import EfficientNetLite0
-from scripts.weights import load_weights, network_of
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
 SECTIONS = ("training", "validation", "test")
@@ -144,26 +142,22 @@ class Study:
         if not kept.is_file():
             smaller = [s for s in SHARES if s < share]
             before = self._chosen(choice, smaller[-1]) if smaller else []
-            model = self.folder / "suggested" / f"{smaller[-1]:g}" / "models" if smaller else None
-            write_json(kept, [*before, *self._suggested(before, count - len(before), model)])
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_json(kept, [*before, *self._suggested(before, count - len(before))])
         return json.loads(kept.read_text())
 
-    def _suggested(self, labelled: list[int], count: int, models: Path | None) -> list[int]:
+    def _suggested(self, labelled: list[int], count: int) -> list[int]:
         left = sorted(set(range(len(self.entries))) - set(labelled))
-        classifier, segmenter = (
-            load_weights(models / name, kind, network_of(models / name, kind)).network if models else None
-            for name, kind in (("classifier.pt", "classifier"), ("model.pt", "segmenter"))
-        )
-        onlooker = Onlooker(
-            classifier.extractor if classifier else EfficientNetLite0(output_stride=16), classifier, segmenter
-        )
-        size = image_size(self.entries[0]["image"])
-        looks = onlooker(batched((read_image(self.entries[k]["image"]) for k in left), size))
-        known = np.array([self.entries[k]["label"] for k in labelled])
-        value = teaching_value(looks.probability, looks.depths, looks.shares, known) if models else None
         groups = [self.entries[k]["group"] for k in left]
-        chosen = choose_spread(looks.features, groups, count, value=value, alike=1.0, seed=self.seed)
+        chosen = choose_spread(self.features[left], groups, count, alike=1.0, seed=self.seed)
         return [left[k] for k in chosen.numbers]
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """``(N, D)`` of all patches, of a backbone that has seen no label of them."""
+        size = image_size(self.entries[0]["image"])
+        patches = batched((read_image(entry["image"]) for entry in self.entries), size)
+        return Onlooker(EfficientNetLite0(output_stride=16))(patches).features
 
     def _datalist(self, numbers: Sequence[int], folder: Path) -> None:
         """A prepared dataset of some of the training patches; its other sections are those of all."""

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_image
 from scripts.data import prepare
 from scripts.labelling.round_request import RoundRequest
 from scripts.labelling.suggest import labelled_so_far, suggest_patches
-from scripts.networks import HierarchicalClassifier
 from tiny import TinyExtractor
 
 FACTS = DatasetFacts(("dark", "bright"), "shades")
 
 
-class _Sure(HierarchicalClassifier):
+class _Sure(torch.nn.Module):
     """Sure of dark and of bright patches, in doubt about those between."""
-
-    def __init__(self):
-        super().__init__(TinyExtractor(), 2, ["a", "b", "c"], [1, 1, 1])
 
     def forward(self, image):
         grey = image.mean(dim=(1, 2, 3)) * 40 - 20
         return (grey[:, None] * grey.new_tensor([[-1.0, 1.0]])).float()
-
-    def cams(self, maps):
-        return {name: maps[name][:, :2] * 0 for name in self.depths}
 
 
 def _shade(rng, grey, side=32):
@@ -48,15 +43,21 @@ def tissue(tmp_path, rng):
 
 def _suggest(tissue, folder, labelled, count, **more):
     request = RoundRequest(tissue, folder, count=count, min_tissue=0.0, progress=False, **more)
-    return suggest_patches(request, FACTS, _Sure(), None, labelled, (32, 32))
+    return suggest_patches(request, FACTS, TinyExtractor(), _Sure(), labelled, (32, 32))
 
 
-def test_patches_in_doubt_are_suggested(tmp_path, tissue):
-    page = _suggest(tissue, tmp_path / "labels", labelled_so_far(None, FACTS, TinyExtractor()), count=2)
+def test_suggestions_are_of_all_looks_with_the_opinions_of_the_model(tmp_path, tissue):
+    page = _suggest(tissue, tmp_path / "labels", labelled_so_far(None, FACTS, TinyExtractor()), count=3)
     patches = json.loads((page.parent / "patches.json").read_text())["patches"]
     greys = [read_image(page.parent / patch["image"]).mean() for patch in patches]
-    assert len(greys) == 2 and all(100 < grey < 150 for grey in greys)
-    assert (page.parent / "suggest.html").is_file()
+    dark, between, bright = np.argsort(greys)
+    assert greys[dark] < 100 < greys[between] < 150 < greys[bright]
+    opinions = [patch["opinion"] for patch in patches]
+    assert opinions[dark] == pytest.approx([1, 0], abs=1e-3) and opinions[bright] == pytest.approx([0, 1], abs=1e-3)
+    assert all(0.2 < p < 0.8 for p in opinions[between])
+    text = (page.parent / "suggest.html").read_text()
+    names = [Path(patches[k]["image"]).stem for k in (between, dark, bright)]
+    assert text.index(names[0]) < min(text.index(name) for name in names[1:])  # those in doubt first
 
 
 def test_patches_that_are_labelled_are_not_suggested_again(tmp_path, tissue, rng):

@@ -1,4 +1,4 @@
-"""What networks see in patches: looks to be told apart by, and what a trained model is sure of."""
+"""What networks see in patches: looks to be told apart by, and the classes that a trained classifier finds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import torch
 from torch import nn
 
 from ..core.precision import MixedPrecisionInferer
-from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
-from ..networks.hierarchical import HierarchicalClassifier
 
 __all__ = ["Looks", "Onlooker", "batched", "standardised"]
 
@@ -24,14 +22,10 @@ class Looks:
     Args:
         features: ``(N, D)`` float32, means of feature maps.
         probability: ``(N, C)`` of the classifier, in [0, 1]; ``None`` without one.
-        depths: ``(N, S, C)`` of its heads at S depths, if it has some.
-        shares: ``(N, C)`` of each patch that the segmenter gives a class, if there is one.
     """
 
     features: np.ndarray
     probability: np.ndarray | None = None
-    depths: np.ndarray | None = None
-    shares: np.ndarray | None = None
 
 
 class Onlooker:
@@ -39,8 +33,7 @@ class Onlooker:
 
     Args:
         extractor: gives the feature maps, of its last layers but the head's: ``(N, 3, H, W)`` in [0, 1] to named maps.
-        classifier: gives probabilities, if any, and where it has heads at several depths, those of each.
-        segmenter: gives shares, if any: ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C, H, W)``.
+        classifier: gives probabilities, if any: ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C)``.
         device: where.
         amp: in mixed precision.
     """
@@ -48,15 +41,15 @@ class Onlooker:
     def __init__(
         self,
         extractor: FeatureExtractor,
-        classifier: TissueClassifier | None = None,
-        segmenter: nn.Module | None = None,
+        classifier: nn.Module | None = None,
         device: torch.device | str = "cpu",
         amp: bool = False,
     ) -> None:
         self.device = torch.device(device)
-        self.extractor = extractor.eval().to(self.device, memory_format=torch.channels_last)
-        self.classifier = None if classifier is None else classifier.eval().to(self.device)
-        self.segmenter = None if segmenter is None else segmenter.eval().to(self.device, memory_format=torch.channels_last)
+        self.extractor, self.classifier = (
+            None if network is None else network.eval().to(self.device, memory_format=torch.channels_last)
+            for network in (extractor, classifier)
+        )
         self.layers = extractor.cam_layers
         self._inferer = MixedPrecisionInferer(amp=amp)
 
@@ -78,28 +71,11 @@ class Onlooker:
         return Looks(**{name: torch.cat(values).numpy() for name, values in seen.items()})
 
     def _look(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        maps, logits = self._passed(image)
-        seen = {"features": torch.cat([maps[name].mean(dim=(2, 3)) for name in self.layers], dim=1)}
-        if logits is not None:
-            seen["probability"] = torch.sigmoid(logits)
-        if isinstance(self.classifier, HierarchicalClassifier):
-            each = [cam.mean(dim=(2, 3)) for cam in self.classifier.cams(maps).values()]
-            seen["depths"] = torch.sigmoid(torch.stack(each, dim=1))
-        if self.segmenter is not None:
-            seen["shares"] = torch.softmax(self._inferer(image, self.segmenter), dim=1).mean(dim=(2, 3))
+        maps = self._inferer(image, self.extractor)
+        seen = {"features": torch.cat([maps[name].float().mean(dim=(2, 3)) for name in self.layers], dim=1)}
+        if self.classifier is not None:
+            seen["probability"] = torch.sigmoid(self._inferer(image, self.classifier).float())
         return seen
-
-    def _passed(self, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
-        """Feature maps, and the classifier's logits: of one pass, where it passes images through the extractor."""
-        kept: list[dict[str, torch.Tensor]] = []
-        handle = self.extractor.register_forward_hook(lambda _module, _inputs, maps: kept.append(maps))
-        try:
-            logits = None if self.classifier is None else self._inferer(image, self.classifier)
-            if not kept:
-                self._inferer(image, self.extractor)
-        finally:
-            handle.remove()
-        return {name: value.float() for name, value in kept[0].items()}, logits
 
 
 def batched(patches: Iterable[np.ndarray], size: Sequence[int], count: int = 32) -> Iterable[np.ndarray]:

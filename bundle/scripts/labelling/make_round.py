@@ -6,8 +6,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ..core.facts import DatasetFacts
 from ..core.paths import shown
 from .round_request import RoundRequest
@@ -26,7 +24,6 @@ def make_round(
     facts: DatasetFacts,
     pool: Pool,
     commands: Sequence[str],
-    value: np.ndarray | None = None,
     more: bool = False,
 ) -> list[int]:
     """Choose patches, write the round, and log what it holds and what to do now.
@@ -37,7 +34,6 @@ def make_round(
         facts: of the dataset.
         pool: patches to choose from; where a model has seen them, the page shows its opinions when asked.
         commands: see :func:`~.next_commands.next_commands`.
-        value: ``(N,)`` what the label of each would teach; ``None``: the same.
         more: whether the first command is to name a dataset file, too.
 
     Returns:
@@ -48,7 +44,7 @@ def make_round(
         ValueError: there is no patch, or none could be read.
     """
     groups = [candidate.group for candidate in pool.candidates]
-    chosen = choose_spread(pool.looks.features, groups, request.count, pool.known, value, seed=request.seed)
+    chosen = choose_spread(pool.looks.features, groups, request.count, pool.known, seed=request.seed)
     picked = [pool.candidates[k] for k in chosen.numbers]
     opinions = None if pool.looks.probability is None else pool.looks.probability[chosen.numbers]
     rule = request.round_rule()

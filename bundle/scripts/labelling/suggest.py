@@ -1,4 +1,4 @@
-"""What to label next: patches whose labels would teach a trained model most, and what labels promise (``suggest.yaml``)."""
+"""What to label next: new patches of all looks, what a model thinks of them, what labels promise (``suggest.yaml``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch import nn
 from ..core.facts import DatasetFacts, load_facts
 from ..core.images import read_image
 from ..data.datalist import read_datalist
-from ..networks.classifier import TissueClassifier
 from ..networks.extractor import FeatureExtractor
 from .label_rounds import round_to_be
 from .learning_curve import LearningCurve, learning_curve
@@ -25,7 +24,6 @@ from .next_commands import next_commands
 from .round_request import RoundRequest
 from .source_looks import look_at_source
 from .suggestion_page import write_suggestion_page
-from .teaching import teaching_value
 from .write_round import check_classes
 
 __all__ = ["Labelled", "labelled_so_far", "suggest_patches"]
@@ -87,21 +85,24 @@ def labelled_so_far(dataset_dir: str | Path | None, facts: DatasetFacts, extract
 def suggest_patches(
     request: RoundRequest,
     facts: DatasetFacts,
-    classifier: TissueClassifier,
-    segmenter: nn.Module | None,
+    extractor: FeatureExtractor,
+    classifier: nn.Module,
     labelled: Labelled,
     patch_size: Sequence[int],
     dataset_dir: str | Path | None = None,
     model_dir: str | Path | None = None,
 ) -> Path:
-    """Write the next round: of the patches that the model is likeliest to be wrong about, all looks and slides; and a page
-    that says what labels have brought and promise.
+    """Write the next round: patches of all looks and slides, none like one that is labelled, with the model's opinions; and
+    a page that says what labels have brought and promise.
+
+    They are chosen as the first round's are. Patches that the model is in doubt about taught no more than these, and less
+    where doubt is about how much of a tissue a patch must show (``benchmarks/experiments.md``).
 
     Args:
         request: of which patches, where to, and how they are shown.
         facts: of the model.
-        classifier: trained.
-        segmenter: trained; ``None``: what it sees does not count.
+        extractor: sees looks.
+        classifier: trained: ``(N, 3, H, W)`` in [0, 1] to logits ``(N, C)``.
         labelled: what it was trained on; none like it is chosen.
         patch_size: (height, width) in px of the patches that it was trained on.
         dataset_dir: of what is labelled, for the next commands, as ``model_dir``.
@@ -119,22 +120,15 @@ def suggest_patches(
     facts = replace(facts, patch_size=tuple(patch_size))
     check_classes(facts)
     with round_to_be(request.label_dir, facts, "suggest.yaml") as (folder, facts):
-        onlooker = Onlooker(classifier.extractor, classifier, segmenter, request.device, request.amp)
+        onlooker = Onlooker(extractor, classifier, request.device, request.amp)
         pool = look_at_source(request, facts, onlooker, labelled.files)
-        looks = pool.looks
-        value = teaching_value(looks.probability, looks.depths, looks.shares, labelled.labels)
         commands = next_commands(request.source, request.label_dir, dataset_dir, model_dir)
-        numbers = make_round(request, folder, facts, pool, commands, value)
+        numbers = make_round(request, folder, facts, pool, commands)
+        probability = pool.looks.probability
         suggestions: list[dict[str, Any]] = [
-            {
-                "name": pool.candidates[k].name,
-                "group": pool.candidates[k].group,
-                "value": float(value[k]),
-                "opinion": looks.probability[k],
-            }
-            for k in numbers
+            {"name": pool.candidates[k].name, "group": pool.candidates[k].group, "opinion": probability[k]} for k in numbers
         ]
-        page = write_suggestion_page(folder, facts, labelled, suggestions, looks.probability, commands, request.seed)
+        page = write_suggestion_page(folder, facts, labelled, suggestions, probability, commands, request.seed)
         logger.info("%s: what labels have brought and promise", page)
         end(pool.faults, folder)
         return folder / "label.html"

@@ -13,7 +13,6 @@ from ..core.facts import DatasetFacts
 from ..core.images import read_image
 from ..pages import Case, Page, Verdict, copyable, gallery, line_chart, percent, table, write_page
 from .learning_curve import LearningCurve
-from .teaching import binary_entropy
 
 __all__ = ["promises", "write_suggestion_page"]
 
@@ -87,13 +86,13 @@ def write_suggestion_page(
         folder: the round.
         facts: of the model.
         labelled: what it was trained on.
-        suggestions: ``name``, ``group``, ``value`` and ``opinion`` (C probabilities) of each patch that was chosen.
+        suggestions: ``name``, ``group`` and ``opinion`` (C probabilities) of each patch that was chosen.
         probability: ``(N, C)`` of all patches that were looked at.
         commands: see :func:`~.next_commands.next_commands`.
         seed: of the choices.
     """
     groups = {s["group"] for s in suggestions}
-    doubt = [float(binary_entropy(p).mean()) for p in (np.array([s["opinion"] for s in suggestions]), probability)]
+    doubt = [float(_entropy(p).mean()) for p in (np.array([s["opinion"] for s in suggestions]), probability)]
     details = {
         "Labelled so far": f"{len(labelled.labels)} patches of {len(set(labelled.groups))} slides or cases",
         "Looked at": f"{len(probability)} unlabelled patches",
@@ -108,12 +107,18 @@ def write_suggestion_page(
         sections=[
             ("What labels have brought", _curve(labelled.curve, facts)),
             ("By class", _classes(facts, labelled, suggestions, probability)),
-            ("Suggested patches, those first whose label would teach most", _gallery(folder, facts, suggestions)),
+            ("Suggested patches, those first that the model is in doubt about", _gallery(folder, facts, suggestions)),
             ("Next", _next(*commands)),
         ],
         environment={**environment(), "seed": seed},
     )
     return write_page(folder / "suggest.html", page)
+
+
+def _entropy(probability: np.ndarray) -> np.ndarray:
+    """Entropy in bits of yes-or-no answers, in [0, 1], of their probabilities; of the same shape."""
+    p = np.clip(np.asarray(probability, np.float64), 1e-9, 1 - 1e-9)
+    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
 
 
 def _curve(curve: LearningCurve | None, facts: DatasetFacts) -> str:
@@ -167,7 +172,7 @@ def _classes(facts: DatasetFacts, labelled: SoFar, suggestions: Sequence[Mapping
 
 def _gallery(folder: Path, facts: DatasetFacts, suggestions: Sequence[Mapping[str, Any]]) -> str:
     cases = []
-    for s in sorted(suggestions, key=lambda s: -s["value"])[:_SHOWN]:
+    for s in sorted(suggestions, key=lambda s: -_entropy(s["opinion"]).mean())[:_SHOWN]:
         seen = ", ".join(f"{name} {p:.0%}" for name, p in zip(facts.classes, s["opinion"], strict=True))
         cases.append(Case(s["name"], None, [("patch", read_image(folder / "patches" / f"{s['name']}.png"))], seen))
     return f'<div class="tiles">{gallery(cases)}</div>'
