@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripts.labelling import spread
+from scripts.labelling.looks import standardised
 from scripts.labelling.spread import choose_spread
 
 
@@ -43,15 +45,6 @@ def test_slides_are_used_evenly(rng):
     assert min(counts.values()) >= 8
 
 
-def test_with_values_the_most_valuable_are_chosen_of_all_looks(rng):
-    features, which = _clusters(rng, [60, 60])
-    value = np.zeros(120)
-    value[:30] = value[60:90] = 1.0  # the first half of each look
-    chosen = choose_spread(features, ["s"] * 120, 12, value=value, alike=1.0)
-    assert value[chosen.numbers].all()
-    assert set(which[chosen.numbers]) == {0, 1}
-
-
 def test_looks_take_turns(rng):
     features, _ = _clusters(rng, [40, 40, 40])
     chosen = choose_spread(features, ["s"] * 120, 36, alike=1.0)
@@ -68,6 +61,41 @@ def test_as_many_as_are_wanted_each_once_the_same_every_time(number, count, seed
     chosen = choose_spread(features, groups, count, alike=1.0, seed=seed)
     assert len(set(chosen.numbers)) == len(chosen.numbers) == len(chosen.looks) == min(count, number)
     assert choose_spread(features, groups, count, alike=1.0, seed=seed) == chosen
+
+
+def _one_by_one(features, groups, count, known, alike):
+    """The same choice, told in the fewest words: after each pick, all patches are compared with it."""
+    both = standardised(np.concatenate([features, known]))
+    own, before = both[: len(features)], both[len(features) :]
+    free = (own @ before.T).max(axis=1, initial=-1.0) <= alike
+    taken, uses = [], Counter()
+    while len(taken) < count and free.any():
+        left = np.flatnonzero(free)
+        cluster, distance = spread._clusters(own[left], min(count - len(taken), len(left), 500), 0)
+        waiting = [left[part[np.argsort(distance[part], kind="stable")]] for part in spread._by_size(cluster)]
+        while len(taken) < count and any(free[part].any() for part in waiting):
+            for part in waiting:
+                members = part[free[part]]
+                if len(taken) < count and len(members):
+                    pick = min(members[: max(1, round(len(members) / 2))], key=lambda k: uses[groups[k]])
+                    taken.append(int(pick))
+                    uses[groups[pick]] += 1
+                    free &= own @ own[pick] <= alike
+                    free[pick] = False
+    return taken, int((~free).sum()) - len(taken)
+
+
+@pytest.mark.parametrize("count", [30, 250, 400])
+@pytest.mark.parametrize("known", [0, 40])
+def test_many_are_chosen_as_one_by_one(rng, count, known):
+    """With copies, tissue that is alike, and several turns and rounds of clusters."""
+    features = rng.normal(size=(12, 24))[rng.integers(0, 12, 440)] + rng.normal(size=(440, 24))
+    features[:60] = features[200:260] + rng.normal(0, 0.05, (60, 24))
+    groups = [f"s{k}" for k in rng.integers(0, 5, 400)]
+    chosen = choose_spread(features[:400], groups, count, features[400 : 400 + known])
+    expected, alike = _one_by_one(features[:400], groups, count, features[400 : 400 + known], spread.ALIKE)
+    assert sorted(chosen.numbers) == sorted(expected) and chosen.alike == alike
+    assert alike > 20
 
 
 def test_nothing_to_choose_from_is_said():

@@ -44,7 +44,9 @@ def make_round(
         ValueError: there is no patch, or none could be read.
     """
     groups = [candidate.group for candidate in pool.candidates]
-    chosen = choose_spread(pool.looks.features, groups, request.count, pool.known, seed=request.seed)
+    chosen = choose_spread(
+        pool.looks.features, groups, request.count, pool.known, seed=request.seed, progress=request.progress
+    )
     picked = [pool.candidates[k] for k in chosen.numbers]
     opinions = None if pool.looks.probability is None else pool.looks.probability[chosen.numbers]
     rule = request.round_rule()

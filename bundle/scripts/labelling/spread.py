@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
 
+from ..core.progress import track
 from .looks import standardised
 
 __all__ = ["ALIKE", "Chosen", "choose_spread"]
 
 #: Cosine of standardised features above which patches show the same tissue: copies, and windows less than a quarter apart.
 ALIKE = 0.75
-_NEAR = 0.5  # share of a cluster, its best, in which the slide that was chosen least may win
-_VALUABLE = 3  # times the patches wanted: of so many, the most valuable, the clusters are made
+_NEAR = 0.5  # share of a cluster, nearest to its centre, in which the slide that was chosen least may win
 _LOOKS = 12  # clusters that nine patches at once are taken from, at most
 _SAMPLE = 20_000  # patches that the centres are found by
 _MOST = 500  # clusters; of more patches than that, each cluster gives several
@@ -42,23 +42,22 @@ def choose_spread(
     groups: Sequence[str],
     count: int,
     known: np.ndarray | None = None,
-    value: np.ndarray | None = None,
     alike: float = ALIKE,
     seed: int = 0,
+    progress: bool = True,
 ) -> Chosen:
     """Choose patches: as many clusters of looks as patches are wanted, one of each.
 
-    Of a cluster it is one near its centre; with ``value``, the clusters are of the most valuable patches, three times as
-    many as are wanted, and it is one of the best of its cluster. Among these it is of the group that has been chosen least.
+    Of a cluster it is one near its centre, among these one of the group that has been chosen least.
 
     Args:
         features: ``(N, D)``, see :class:`~.looks.Looks`.
         groups: slide or case of each patch.
         count: patches wanted; fewer are chosen where the others are all alike.
         known: features ``(M, D)`` of patches that are labelled already: none like them is chosen.
-        value: ``(N,)`` what the label of each would teach; ``None``: the same.
         alike: cosine of standardised features above which two patches show the same; 1: none do.
         seed: seed of the clusters.
+        progress: whether to show a progress bar.
 
     Raises:
         ValueError: there is nothing to choose from.
@@ -68,32 +67,39 @@ def choose_spread(
     both = standardised(features if known is None else np.concatenate([features, known]))
     own, before = both[: len(features)], both[len(features) :]
     free = _unlike(own, before, alike)
-    taken: list[int] = []
+    picks = _picks(own, free, groups, min(count, len(own)), alike, seed)
+    taken = list(track(picks, "choice", min(count, len(own)), progress))
+    return _in_turn(own, taken, int((~free).sum()) - len(taken), seed)
+
+
+def _picks(own: np.ndarray, free: np.ndarray, groups: Sequence[str], count: int, alike: float, seed: int) -> Iterator[int]:
+    """Numbers of the patches, one by one. In ``free`` those are marked, and in the end those that are like one of them."""
     uses: Counter[str] = Counter()
-    dropped = int((~free).sum())
-    while len(taken) < count and free.any():
-        left = np.flatnonzero(free)
-        if value is not None:
-            left = left[np.argsort(-np.asarray(value)[left], kind="stable")[: _VALUABLE * (count - len(taken))]]
-        cluster, distance = _clusters(own[left], min(count - len(taken), len(left), _MOST), seed)
-        rank = distance if value is None else -np.asarray(value)[left]
-        waiting = [left[part[np.argsort(rank[part], kind="stable")]] for part in _by_size(cluster)]
-        while len(taken) < count and waiting:
-            waiting = [rest for part in waiting if len(rest := part[free[part]])]
-            for members in waiting:
-                members = members[free[members]]  # one of another cluster may have been like these
-                if len(taken) == count or not len(members):
+    picked = np.empty((count, own.shape[1]), own.dtype)
+    done = 0
+    while done < count and free.any():
+        begin, left = done, np.flatnonzero(free)
+        cluster, distance = _clusters(own[left], min(count - done, len(left), _MOST), seed)
+        waiting = [left[part[np.argsort(distance[part], kind="stable")]] for part in _by_size(cluster)]
+        compared = [done] * len(waiting)  # picks that the members of each have been compared with: when its turn comes
+        while done < count and any(map(len, waiting)):
+            for turn, members in enumerate(waiting):
+                if done == count or not len(members):
                     continue
-                best = members[: max(1, round(len(members) * _NEAR))]
-                pick = int(min(best, key=lambda k: uses[groups[k]]))
-                taken.append(pick)
-                uses[groups[pick]] += 1
-                same = free & (own @ own[pick] > alike)
-                same[pick] = False
-                dropped += int(same.sum())
-                free &= ~same
-                free[pick] = False
-    return _in_turn(own, taken, dropped, seed)
+                members = members[_unlike(own[members], picked[compared[turn] : done], alike)]
+                compared[turn] = done
+                if len(members):
+                    best = members[: max(1, round(len(members) * _NEAR))]
+                    pick = int(min(best, key=lambda k: uses[groups[k]]))
+                    uses[groups[pick]] += 1
+                    picked[done] = own[pick]
+                    done += 1
+                    free[pick] = False
+                    yield pick
+                    members = members[members != pick]
+                waiting[turn] = members
+        rest = np.flatnonzero(free)
+        free[rest] = _unlike(own[rest], picked[begin:done], alike)
 
 
 def _unlike(own: np.ndarray, before: np.ndarray, alike: float) -> np.ndarray:
