@@ -58,15 +58,17 @@ Labelling.View = class {
     this.unreadable();
   }
 
-  // The names of the patch and of its slide, and in a review what was said of it.
+  // The names of the patch and of its slide, once it is answered or reviewed: before, they would tell a second look. And in
+  // a review what was said of it.
   which() {
     const { mode, session, talk } = this.app;
     const { image, group } = session.patchAt();
     const place = Labelling.find("which");
+    const named = session.walk || session.given();
     place.hidden = mode !== "one";
-    place.title = [image, group].filter(Boolean).join("\n");
-    Labelling.find("image").textContent = image.split("/").pop();
-    Labelling.find("group").textContent = group ?? "";
+    place.title = named ? [image, group].filter(Boolean).join("\n") : "";
+    Labelling.find("image").textContent = named ? image.split("/").pop() : "\u00a0"; // the line stays: no button moves
+    Labelling.find("group").textContent = (named && group) || "";
     const said = session.walk && mode === "one" && talk?.get(image);
     Labelling.find("talk").hidden = !said;
     Labelling.find("talk").textContent = said || "";

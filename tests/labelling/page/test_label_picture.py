@@ -49,6 +49,8 @@ def test_names_of_patch_and_slide_can_be_copied(label):
     page = label(
         label_content(2, patches=[{**p, "group": None} if k else p for k, p in enumerate(label_content(2)["patches"])])
     )
+    press(page, "1", "Enter", "1", "Enter")
+    page.evaluate("Labelling.app.show(0)")
     assert page.inner_text("#which").split() == ["p0.png", "slide", "0"]
     assert page.get_attribute("#which", "title") == "patches/p0.png\nslide 0"
     page.click("#image")  # all of it is selected
@@ -57,6 +59,24 @@ def test_names_of_patch_and_slide_can_be_copied(label):
     assert page.inner_text("#which").strip() == "p1.png"
     press(page, "g")
     assert page.locator("#which").is_hidden()
+
+
+def test_names_do_not_tell_a_second_look(label):
+    page = label(label_content(2, order=[0, 1, 0]))
+    shown = "[Labelling.find('which').innerText.trim(), Labelling.find('which').title]"
+    top = "document.querySelector('.class').getBoundingClientRect().top"
+    tops = {page.evaluate(top)}
+    for _ in range(2):
+        assert page.evaluate(shown) == ["", ""]
+        press(page, "1", "Enter")
+    assert at(page) == "p0" and page.evaluate(shown) == ["", ""]  # the second look, though the first is answered
+    press(page, "ArrowLeft")
+    assert page.inner_text("#which").split()[0] == "p1.png"
+    tops.add(page.evaluate(top))
+    press(page, "ArrowRight", "2", "Enter")
+    page.evaluate("Labelling.app.show(2)")
+    assert page.inner_text("#which").split()[0] == "p0.png"
+    assert len(tops) == 1  # no button moves
 
 
 @pytest.mark.parametrize("patch_size", [[32, 32], []])
