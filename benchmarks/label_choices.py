@@ -105,7 +105,7 @@ def _at_random(features: np.ndarray, groups: np.ndarray, count: int, doubt: np.n
 
 
 def _of_all_looks(features: np.ndarray, groups: np.ndarray, count: int, doubt: np.ndarray | None, seed: int) -> list[int]:
-    return choose_spread(features, groups.tolist(), count, alike=1.0, seed=seed).numbers
+    return choose_spread(features, groups.tolist(), count, alike=1.0, seed=seed, progress=False).numbers
 
 
 def _in_doubt(features: np.ndarray, groups: np.ndarray, count: int, doubt: np.ndarray | None, seed: int) -> list[int]:

@@ -149,7 +149,7 @@ class Study:
     def _suggested(self, labelled: list[int], count: int) -> list[int]:
         left = sorted(set(range(len(self.entries))) - set(labelled))
         groups = [self.entries[k]["group"] for k in left]
-        chosen = choose_spread(self.features[left], groups, count, alike=1.0, seed=self.seed)
+        chosen = choose_spread(self.features[left], groups, count, alike=1.0, seed=self.seed, progress=False)
         return [left[k] for k in chosen.numbers]
 
     @cached_property
