@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scripts.core.images import read_image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import label_curve
+from label_choices import CHOICES, curve
 from label_curve_table import METHOD, curve_figure, summarise
 
 
@@ -49,6 +51,39 @@ def test_random_shares_are_one_order_cut_off():
     quarter, half = (study._chosen("random", share) for share in (0.25, 0.5))
     assert half[:10] == quarter and len(set(half)) == 20
     assert study._chosen("all", 1.0) == list(range(40))
+
+
+def test_suggested_shares_go_on_from_each_other_and_begin_with_all_looks(tmp_path, rng):
+    study = object.__new__(label_curve.Study)
+    study.seed, study.folder = 0, tmp_path
+    study.entries = [{"group": str(k % 4)} for k in range(60)]
+    study.features = np.eye(3)[np.arange(60) % 3] * 20 + rng.normal(size=(60, 3))
+    few, more, half = (study._chosen("suggested", share) for share in (0.05, 0.1, 0.5))
+    assert {k % 3 for k in few} == {0, 1, 2} and len(few) == 3
+    assert more[:3] == few and len(set(more)) == 6
+    assert len(set(half)) == 30 and json.loads((tmp_path / "suggested" / "0.5.json").read_text()) == half
+
+
+@pytest.mark.parametrize("name", list(CHOICES))
+def test_a_choice_is_of_patches_that_are_not_held_out_and_a_probe_learns_from_it(name, rng):
+    labels = (np.arange(240) % 2)[:, None] ^ [[0, 1]]
+    features, groups = labels * 3.0 + rng.normal(size=(240, 2)), np.repeat([f"g{k}" for k in range(8)], 30)
+    held, chosen = groups == "g0", []
+
+    def noted(of, groups, *rest):
+        found = CHOICES[name](of, groups, *rest)
+        assert len(set(found)) == rest[0] and "g0" not in groups
+        chosen.append(len(found))
+        return found
+
+    scores = curve(noted, features, labels, groups, held, 0)
+    assert sum(chosen) == 105 and scores[-1] > 0.97 and len(scores) == 4  # half of 210
+
+
+def test_patches_in_doubt_are_of_those_in_doubt_most(rng):
+    doubt = rng.permutation(40)
+    chosen = CHOICES["in doubt"](rng.normal(size=(40, 5)), np.array(["g"] * 40), 4, doubt, 0)
+    assert len(set(chosen)) == 4 and doubt[chosen].min() >= 28  # of the first twelve
 
 
 def test_a_share_is_a_dataset_of_its_own(tmp_path):
