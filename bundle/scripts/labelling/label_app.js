@@ -31,7 +31,8 @@ Labelling.App = class {
     if (this.readOnly) this.stepBack(annotator);
     else await Labelling.transfer.reuse(this);
     this.resume();
-    this.view.kept(this.store.kind === "nothing" ? "not" : "kept");
+    if (this.unkept.size && !this.readOnly) this.keep([]);
+    else this.view.kept(this.store.kind === "nothing" || this.unkept.size ? "not" : "kept");
     this.ready = true;
     await this.picture.entry?.done;
     requestAnimationFrame(() => {

@@ -26,7 +26,7 @@ Labelling.keys = (() => {
   }
 
   function handle(app, event) {
-    if (!app.ready || document.querySelector("dialog[open]") || event.target.closest?.("input")) return;
+    if (!app.ready || document.querySelector("dialog[open]") || event.target.closest?.("input, pre")) return; // a text is scrolled by keys
     const button = event.target.closest?.("button");
     if (button && event.key === " ") return; // pressed by the browser
     if (button && event.key === "Enter" && !button.matches(".tile")) return;

@@ -14,7 +14,7 @@ Labelling.start = async () => {
   let annotator = await store.get("annotator");
   if (!annotator) {
     annotator = await Labelling.dialogs.annotator(null);
-    await store.put("annotator", annotator);
+    await store.put("annotator", annotator).catch(() => {}); // or it is asked for anew next time
   }
   Labelling.keys.listen(app);
   Labelling.transfer.listen(app);

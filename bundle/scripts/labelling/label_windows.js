@@ -2,10 +2,12 @@
 // One window at a time works on a set: a lock, which ends with its window however that ends.
 Labelling.windows = (() => {
   const locked = (name, options, lost) => new Promise((settle) => {
+    let held = false;
     navigator.locks.request(name, options, (lock) => {
       if (!lock) return settle(null);
+      held = true;
       return new Promise((release) => settle(release));
-    }).catch(lost);
+    }).catch(() => (held ? lost() : settle(() => {}))); // denied, as storage may be: one works without
   });
 
   // Hold a name: a function that lets it go, or null where another window has it.
