@@ -60,7 +60,7 @@ Labelling.Picture = class {
     if (patch !== this.patch) this.pan = [0, 0];
     this.patch = patch;
     this.entry = Labelling.pictures.load(patch.image);
-    this.entry.image.alt = patch.image;
+    this.entry.image.alt = "the patch"; // its name would tell a second look
     this.holder.replaceChildren(this.entry.image);
     this.surroundings = patch.context ? Labelling.pictures.load(patch.context) : null;
     this.around.replaceChildren(...(this.surroundings ? [this.surroundings.image] : []));
