@@ -32,6 +32,15 @@ def test_content_counts_even_where_size_and_name_are_the_same(files):
     assert FileStates().digest(files) != before
 
 
+def test_no_folder_is_made_for_the_index(files, tmp_path):
+    index = tmp_path / "out/states.json"
+    FileStates(index).digest(files)
+    assert not index.parent.exists()
+    index.parent.mkdir()
+    FileStates(index).digest(files)
+    assert index.is_file()
+
+
 def test_neither_time_nor_folder_counts_but_names_may(files, tmp_path):
     before = FileStates().digest(files), FileStates().digest(files, base=tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

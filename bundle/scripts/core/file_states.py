@@ -49,7 +49,7 @@ class FileStates:
         paths = [Path(p) for p in files]
         digest = hashlib.sha256()
         contents, read = self.contents(paths, progress)
-        if read:
+        if read and self.index is not None and self.index.parent.is_dir():  # to look makes no folder
             self.save()
         for path, content in zip(paths, contents, strict=True):
             name = "" if base is None else path.relative_to(base).as_posix()
