@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import torch
 
 TYPES = {np.dtype("float32"): 0, np.dtype("float64"): 1, np.dtype("float16"): 2, np.dtype("uint8"): 3, np.dtype("int32"): 4}
+# a sixteenth of the width: the shape of the paper's networks at a fraction of their cost
+NARROW = {
+    "train_classifier": {"extractor#width": 1 / 16},
+    "train": {
+        "extractor#width": 1 / 16,
+        "extractor#blocks": [1, 1, 1, 3],
+        "network_def#channels": 16,
+        "network_def#low_channels": 8,
+    },
+}
 
 
 def array_bytes(array: np.ndarray, version: str) -> bytes:
@@ -39,3 +50,32 @@ def published_names(network: torch.nn.Module) -> dict[str, torch.Tensor]:
         own = next(part for part in parts if name.startswith(part))
         result[parts[own] + name.removeprefix(own)] = value.clone()
     return result
+
+
+def mxnet_names(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    """The state of ResNet-38 under MXNet's names, with the head of the 1000 ImageNet classes."""
+    kinds = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
+    result = {"arg:linear1000_weight": np.zeros((3, 4), np.float32), "arg:linear1000_bias": np.zeros(3, np.float32)}
+    for name, value in network.extractor.state_dict().items():
+        block, _, rest = name.partition(".")
+        if rest.endswith("num_batches_tracked"):
+            continue
+        if block in ("conv1a", "bn7"):
+            new = f"{block}_{kinds[rest] if block == 'bn7' else rest}"
+        else:
+            layer, kind = rest.split(".")
+            what, branch = layer.split("_")
+            number, _, index = block.removeprefix("b").partition("_")
+            new = f"{'res' if what == 'conv' else 'bn'}{number}{f'b{index}' if index else 'a'}_{branch}_"
+            new += kind if what == "conv" else kinds[kind]
+        result[("aux:" if "moving" in new else "arg:") + new] = value.numpy()
+    return result
+
+
+def write_narrow_recipe(folder: Path) -> Path:
+    """The paper's recipe on narrow networks, as a folder."""
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text("extends: paper\n")
+    for stage, settings in NARROW.items():
+        (folder / f"{stage}.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    return folder

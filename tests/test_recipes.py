@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
-from published_files import published_names
+from published_files import NARROW, published_names, write_narrow_recipe
 from scripts import BUNDLE_ROOT
 from scripts.core.image_writers import write_image
 from scripts.core.images import read_mask
@@ -24,11 +24,6 @@ from scripts.weights.files import load_weights
 from scripts.weights.untrained import untrained_network
 
 CONFIGS = Path(BUNDLE_ROOT) / "configs"
-# a sixteenth of the width: the shape of the paper's networks at a fraction of their cost
-NARROW = {
-    "train_classifier": {"extractor#width": 1 / 16},
-    "train": {"extractor#width": 1 / 16, "network_def#channels": 16, "network_def#low_channels": 8},
-}
 
 
 @pytest.fixture(scope="module")
@@ -235,12 +230,7 @@ def _workflow(names, **overrides):
 @pytest.fixture(scope="module")
 def narrow_paper(tmp_path_factory):
     """A recipe of one's own, in a folder outside the bundle."""
-    folder = tmp_path_factory.mktemp("recipes") / "narrow"
-    folder.mkdir()
-    (folder / "recipe.yaml").write_text("extends: paper\n")
-    for stage, settings in NARROW.items():
-        (folder / f"{stage}.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
-    return str(folder)
+    return str(write_narrow_recipe(tmp_path_factory.mktemp("recipes") / "narrow"))
 
 
 def test_published_checkpoints_infer_and_score(run, tmp_path, tissue, narrow_paper):

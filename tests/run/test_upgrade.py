@@ -6,69 +6,20 @@ import sys
 import pytest
 import torch
 import yaml
-from scripts.core.facts import DatasetFacts
+from old_runs import FACTS, write, write_old_run
 from scripts.inference.quality import FAST
-from scripts.networks.classifier import TissueClassifier
-from scripts.networks.segmenter import DeepLabV3Plus
 from scripts.run import carried, record
 from scripts.run.carried import earlier_fingerprint
 from scripts.run.stage import Stage
 from scripts.run.upgrade import upgrade
 from scripts.weights.description import read_description
 from scripts.weights.files import load_weights
-from tiny import TinyExtractor, write_models
-
-FACTS = DatasetFacts(classes=("a", "b"), mpp=0.5, patch_size=(32, 48), white_background=True)
-NETWORKS = {
-    "train_classifier": {
-        "_target_": "scripts.classifier.TissueClassifier", "extractor": "@extractor", "num_classes": "$@facts.num_classes",
-        "layer": "b", "pda": "@pda",
-    },
-    "train": {
-        "_target_": "scripts.segmenter.DeepLabV3Plus", "extractor": "@extractor", "num_classes": "$@facts.num_classes",
-        "high_layer": "c", "low_layer": "a", "channels": 8, "low_channels": 4, "rates": [1, 2],
-    },
-}  # fmt: skip
-
-
-def _write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content, sort_keys=False))
+from tiny import write_models
 
 
 @pytest.fixture
 def old_run(tmp_path):
-    """What version 0.4 left of a classifier that was trained, and a segmenter in training."""
-    output, models = tmp_path / "run", tmp_path / "run/models"
-    torch.manual_seed(0)
-    models.mkdir(parents=True)
-    torch.save(TissueClassifier(TinyExtractor(4), 2, "b").state_dict(), models / "classifier.pt")
-    segmenter = DeepLabV3Plus(TinyExtractor(4), 2, "c", "a", channels=8, low_channels=4, rates=(1, 2))
-    torch.save(segmenter.state_dict(), models / "model.pt")
-    _write(models / "classes.json", FACTS.to_dict())
-    _write(tmp_path / "data/datalist.json", FACTS.to_dict())
-    _write(output / "pseudo_masks/summary.json", {})
-    _write(output / "pipeline/config.yaml", {"recipe": "grad_cam", "seed": 3})
-    for stage, state in (("train_classifier", "finished"), ("train", "running")):
-        inputs = ["$@dataset_dir + '/datalist.json'"]
-        files = [tmp_path / "data/datalist.json"]
-        if stage == "train":
-            inputs.append("$@pseudo_mask_dir + '/summary.json'")
-            files.append(output / "pseudo_masks/summary.json")
-        config = {
-            "dataset_dir": str(tmp_path / "data"), "output_dir": str(output), "model_dir": str(models),
-            "pseudo_mask_dir": "$@output_dir + '/pseudo_masks'", "seed": 3, "max_epochs": 4, "layers": ["x"],
-            "extractor": {"_target_": "scripts.tiny.TinyExtractor", "width": 4},
-            "pda": {"_target_": "scripts.pda.ProgressiveDropoutAttention"},
-            "network_def": NETWORKS[stage], "stage": {"_target_": "scripts.stage.Stage", "name": stage, "inputs": inputs},
-        }  # fmt: skip
-        _write(output / stage / "config.yaml", config)
-        _write(output / stage / "environment.json", {"seed": 3, "git_commit": "abc", "packages": {"torch": "2.6"}})
-        known = {"stage": stage, "state": state, "run_id": None, "seconds": 7.0}
-        _write(output / stage / "stage.json", {**known, "fingerprint": earlier_fingerprint(config, files)})
-        _write(output / stage / "history.json", [{"epoch": k, "train_loss": 1.0, "val_miou": 0.1 * k} for k in (1, 2, 3)])
-        torch.save({"best": {"score": 0.2, "epoch": 2}}, output / stage / "last.pt")
-    return output
+    return write_old_run(tmp_path / "run")
 
 
 def _stage(output, name="train", reads=None, **changes):
@@ -200,24 +151,24 @@ def test_a_recorded_network_runs_nothing(old_run):
 def test_nothing_to_upgrade(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"classes\.json"):
         upgrade(str(tmp_path))
-    _write(tmp_path / "classes.json", FACTS.to_dict())
+    write(tmp_path / "classes.json", FACTS.to_dict())
     (tmp_path / "m").mkdir()
-    _write(tmp_path / "m/classes.json", FACTS.to_dict())
+    write(tmp_path / "m/classes.json", FACTS.to_dict())
     with pytest.raises(FileNotFoundError, match=r"found none of classifier\.pt, model\.pt, and no stage"):
         upgrade(str(tmp_path / "m"))
 
 
 def _earlier(folder, config, inputs, state):
     """The folder of a stage as version 0.5.0 left it."""
-    _write(folder / "config.yaml", {**config, "stage": {**config["stage"], "inputs": inputs[0]}})
+    write(folder / "config.yaml", {**config, "stage": {**config["stage"], "inputs": inputs[0]}})
     config = yaml.safe_load((folder / "config.yaml").read_text())
     record = {"stage": folder.name, "state": state, "fingerprint": earlier_fingerprint(config, inputs[1]), "seconds": 1.0}
-    _write(folder / "stage.json", record)
+    write(folder / "stage.json", record)
 
 
 def test_stages_of_version_0_5_count_too_whose_weights_are_described_already(tmp_path):
     output, models = tmp_path / "run", write_models(tmp_path / "run/models", FACTS)
-    _write(tmp_path / "data/datalist.json", FACTS.to_dict())
+    write(tmp_path / "data/datalist.json", FACTS.to_dict())
     config = {
         "dataset_dir": str(tmp_path / "data"), "output_dir": str(output), "model_dir": "$@output_dir + '/models'", "seed": 3,
         "max_epochs": 4, "stage": {"_target_": "scripts.run.Stage"},

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from published_files import published_names, write_params
+from published_files import mxnet_names, published_names, write_params
 from scripts.core.facts import DatasetFacts
 from scripts.networks.classifier import TissueClassifier
 from scripts.networks.hierarchical import HierarchicalClassifier
@@ -225,26 +225,6 @@ def test_resnet_fills_the_extractor_alone(tmp_path):
     torch.save({**state, "fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}, tmp_path / "r.pth")
     load_published(fresh, tmp_path / "r.pth", "resnet101")
     assert same(fresh, trained, "extractor.") and torch.equal(fresh.decoder[4].weight, head)
-
-
-def mxnet_names(network: TissueClassifier) -> dict[str, np.ndarray]:
-    """The state of ResNet-38 under MXNet's names, with the head of the 1000 ImageNet classes."""
-    kinds = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
-    result = {"arg:linear1000_weight": np.zeros((3, 4), np.float32), "arg:linear1000_bias": np.zeros(3, np.float32)}
-    for name, value in network.extractor.state_dict().items():
-        block, _, rest = name.partition(".")
-        if rest.endswith("num_batches_tracked"):
-            continue
-        if block in ("conv1a", "bn7"):
-            new = f"{block}_{kinds[rest] if block == 'bn7' else rest}"
-        else:
-            layer, kind = rest.split(".")
-            what, branch = layer.split("_")
-            number, _, index = block.removeprefix("b").partition("_")
-            new = f"{'res' if what == 'conv' else 'bn'}{number}{f'b{index}' if index else 'a'}_{branch}_"
-            new += kind if what == "conv" else kinds[kind]
-        result[("aux:" if "moving" in new else "arg:") + new] = value.numpy()
-    return result
 
 
 def test_mxnet_parameters(tmp_path):
