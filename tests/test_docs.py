@@ -6,10 +6,9 @@ import ast
 import inspect
 import json
 import re
-import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,15 +18,27 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from docs_pages import (
+    BUNDLE,
+    CONFIGS,
+    DOCS,
+    IDS,
+    OWN,
+    PAGES,
+    ROOT,
+    blocks,
+    commands,
+    examples,
+    parsed,
+    settings_of,
+    text_of,
+)
 from monai.bundle import ConfigParser, ConfigWorkflow
-from PIL import Image
-from scripts import BUNDLE_ROOT
 from scripts.core.facts import DatasetFacts
 from scripts.core.image_writers import write_image
 from scripts.core.kinds import SETTINGS
 from scripts.core.recipes import config_files, known_recipes
 from scripts.core.settings import checked_overrides
-from scripts.data.datalist import read_datalist
 from scripts.data.prepare import prepare
 from scripts.demo.dataset import DEMO_FACTS, write_demo_dataset
 from scripts.inference import Segmentation, TissueModel, load_model
@@ -36,28 +47,15 @@ from scripts.weights.description import read_description
 from test_rooms import FLOORS, SCRIPTS, _rooms_imported
 from tiny import write_models
 
-ROOT = Path(__file__).resolve().parents[1]
-BUNDLE = Path(BUNDLE_ROOT)
-CONFIGS, DOCS, RESULTS = BUNDLE / "configs", BUNDLE / "docs", ROOT / "benchmarks" / "results"
-OWN = DOCS / "how-to" / "own_network_loss_recipe.md"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("benchmarks/*.md")])
+RESULTS = ROOT / "benchmarks" / "results"
 # configs and their keys; a stage writes a folder
 NAMES = sorted(p.stem for p in CONFIGS.glob("*.yaml") if "run" in yaml.safe_load(p.read_text(encoding="utf-8")))
 RECORDING = [*STAGES, REPORT, "inference", "inference_wsi"]
-_IDS = [p.relative_to(ROOT).as_posix() for p in PAGES]
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", _text(path), flags=re.M | re.S)
 
 
 def _section(path: Path, title: str) -> str:
     """What stands under a heading of the second level."""
-    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", _text(path), flags=re.M | re.S)[1]
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text_of(path), flags=re.M | re.S)[1]
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -75,27 +73,27 @@ def _config(name: str, recipe: str | None = None) -> dict[str, Any]:
 
 
 def test_the_readme_is_a_start():
-    assert _text(ROOT / "README.md").count("\n") <= 150
+    assert text_of(ROOT / "README.md").count("\n") <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", _text(page)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
         if re.match(r"https?://", target):
             continue
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
         assert file.exists() and file.is_relative_to(ROOT), f"{target} of {page.name}"
         if anchor:
-            titles = re.findall(r"^#+ (.*)$", _text(file), flags=re.M)
+            titles = re.findall(r"^#+ (.*)$", text_of(file), flags=re.M)
             anchors = [re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles]
             assert anchor in anchors, f"{target} of {page.name}, found {anchors}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_names_are_those_of_the_tree(page):
     """Files by their path, from the root or in a room; components by their dotted name, which no old module has."""
-    text = _text(page)
+    text = text_of(page)
     folders = "bundle|benchmarks|tests|configs"
     for name in re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]*\w\.(?:py|yaml|json|md|png))", text):
         assert (ROOT / name).exists() or (BUNDLE / name).exists(), name
@@ -105,23 +103,7 @@ def test_names_are_those_of_the_tree(page):
     for name in re.findall(r"(?<![\w/])scripts\.(?:\w+\.)*\w+", text):
         assert locate(name) is not None, name
     for name in re.findall(r"`([\w-]+\.yaml)`", text):
-        assert list(CONFIGS.rglob(name)) or name in _examples(), name
-
-
-def _commands(page: Path) -> Iterator[list[str]]:
-    """Words of each command of a page's bash blocks."""
-    for block in _blocks(page, "bash"):
-        for line in block.replace("\\\n", "").splitlines():
-            words = shlex.split(line, comments=True)
-            while words:
-                end = words.index("&&") if "&&" in words else len(words)
-                command, words = words[:end], words[end + 1 :]
-                yield [w for w in command if not re.fullmatch(r"[A-Z_]+=\S*", w)]
-
-
-def _options(words: list[str]) -> dict[str, str]:
-    assert all(w.startswith("--") for w in words[::2]) and len(words) % 2 == 0, words
-    return dict(zip([w.removeprefix("--") for w in words[::2]], words[1::2], strict=True))
+        assert list(CONFIGS.rglob(name)) or name in examples(), name
 
 
 def _named_files(option: str) -> list[Path]:
@@ -139,19 +121,19 @@ def _has(parser: ConfigParser, id: str) -> bool:
     return isinstance(component, dict) and last in inspect.signature(locate(component["_target_"])).parameters
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_commands_name_files_and_keys_that_there_are(page):
-    for words in _commands(page):
+    for words in commands(page):
         if words[:3] == ["python", "-m", "monai.bundle"]:
             if words[3] == "run" and "--" not in words:
-                _check_run(_options(words[4:]))
+                _check_run(settings_of(words[4:]))
             elif words[3] != "run":
-                options = _options(words[5:])
+                options = settings_of(words[5:])
                 assert words[3] in ("verify_net_in_out", "ckpt_export", "onnx_export"), words
                 (file,) = _named_files(options["config_file"])
                 assert words[4] in ConfigParser.load_config_file(str(file)), words
         elif words[0] == "python" and words[1].startswith("benchmarks/") and "$" not in words[1]:
-            source = _text(ROOT / words[1])
+            source = text_of(ROOT / words[1])
             assert all(f'"{w}"' in source for w in words if w.startswith("--")), words
         elif words[0] == "pytest":
             assert all((ROOT / w).exists() for w in words[1:] if w.startswith("tests")), words
@@ -161,10 +143,10 @@ def _check_run(options: dict[str, str]) -> None:
     files = _named_files(options.pop("config_file"))
     parser = ConfigParser(ConfigParser.load_config_file(str(files[0])))
     for file in files[1:]:
-        content = _examples().get(file.name) or _text(file)
+        content = examples().get(file.name) or text_of(file)
         assert set(yaml.safe_load(content)) <= set(parser.config), file
     recipe = options.get("recipe")
-    assert recipe is None or recipe in [*known_recipes(), "default"] or f"{recipe}/train.yaml" in _examples(), recipe
+    assert recipe is None or recipe in [*known_recipes(), "default"] or f"{recipe}/train.yaml" in examples(), recipe
     overrides = ast.literal_eval(options.pop("overrides", "{}"))
     for key in options:
         assert key in parser, key
@@ -174,12 +156,12 @@ def _check_run(options: dict[str, str]) -> None:
         assert all(_has(own, id) for id in values), values
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_settings_of_commands_are_taken(page, tmp_path):
     """Each is of a kind and in a range that its config takes, of a stage of the pipeline too."""
-    for words in _commands(page):
+    for words in commands(page):
         if words[:4] == ["python", "-m", "monai.bundle", "run"] and "--" not in words:
-            options = {key: _value(text) for key, text in _options(words[4:]).items()}
+            options = {key: parsed(text) for key, text in settings_of(words[4:]).items()}
             files = _written(words[words.index("--config_file") + 1], tmp_path)
             name, of_stages = Path(files[0]).stem, options.pop("overrides", {})
             options.pop("config_file")
@@ -190,29 +172,21 @@ def test_settings_of_commands_are_taken(page, tmp_path):
                 checked_overrides(stage, config_files(stage, recipe), values)
 
 
-def _value(text: str) -> Any:
-    """As the command line takes it: a Python value, else a text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
 def _written(option: str, folder: Path) -> list[str]:
     """Config files of a command, those that a page shows in full written to a folder."""
     files = _named_files(option)
     for number, file in enumerate(files):
         if not file.is_file():
             files[number] = folder / file.name
-            files[number].write_text(_examples()[file.name], encoding="utf-8")
+            files[number].write_text(examples()[file.name], encoding="utf-8")
     return [str(f) for f in files]
 
 
 def test_the_version_is_one():
-    metadata = json.loads(_text(CONFIGS / "metadata.json"))
-    assert f'version = "{metadata["version"]}"' in _text(ROOT / "pyproject.toml")
-    assert re.findall(r"^## (.*)$", _text(ROOT / "CHANGELOG.md"), flags=re.M) == list(metadata["changelog"])
-    assert yaml.safe_load(_text(ROOT / "CITATION.cff"))["version"] == metadata["version"]
+    metadata = json.loads(text_of(CONFIGS / "metadata.json"))
+    assert f'version = "{metadata["version"]}"' in text_of(ROOT / "pyproject.toml")
+    assert re.findall(r"^## (.*)$", text_of(ROOT / "CHANGELOG.md"), flags=re.M) == list(metadata["changelog"])
+    assert yaml.safe_load(text_of(ROOT / "CITATION.cff"))["version"] == metadata["version"]
 
 
 # --- reference ----------------------------------------------------------------------------------------------------------
@@ -293,7 +267,7 @@ def test_the_page_has_every_key_that_recipes_add():
 
 def test_the_picture_shows_the_rooms_on_their_floors_and_what_they_import():
     page = DOCS / "explanation/architecture.md"
-    picture, arrows = _blocks(page, "")
+    picture, arrows = blocks(page, "")
     floors: list[set[str]] = []
     for line in picture.splitlines():
         number, room, commands = re.fullmatch(r"( ?\d+)?\s+(\w+)\s+.*?(\S+\.yaml(?:, \S+\.yaml)*)?", line).groups()
@@ -317,7 +291,7 @@ def test_the_page_says_what_a_fingerprint_covers():
 
 
 def test_overrides_that_switch_parts_off_name_keys_that_there_are():
-    text = _text(DOCS / "explanation/default_recipe.md")
+    text = text_of(DOCS / "explanation/default_recipe.md")
     found = [ast.literal_eval(o) for o in re.findall(r"`(\{'.*?\}\})`", text)]
     assert len(found) == 12
     for overrides in found:
@@ -343,7 +317,7 @@ SETS = ("wsss4luad", "glas")
 
 @pytest.fixture(scope="module")
 def records():
-    return {name: json.loads(_text(RESULTS / f"accuracy_{name}.json"))["results"] for name in SETS}
+    return {name: json.loads(text_of(RESULTS / f"accuracy_{name}.json"))["results"] for name in SETS}
 
 
 def test_gains_of_the_parts_are_those_of_the_records(records):
@@ -365,16 +339,16 @@ def test_gains_of_the_parts_are_those_of_the_records(records):
 
 
 def _parts() -> list[list[str]]:
-    lines = _text(DOCS / "explanation/default_recipe.md").splitlines()
+    lines = text_of(DOCS / "explanation/default_recipe.md").splitlines()
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines if re.match(r"\| (?!part)\w", line)]
     assert len(rows) == 9
     return rows
 
 
 def test_tables_of_accuracy_are_those_of_the_records():
-    rows = {line for name in SETS for line in _text(RESULTS / f"accuracy_{name}.md").splitlines()}
+    rows = {line for name in SETS for line in text_of(RESULTS / f"accuracy_{name}.md").splitlines()}
     for page, number in ((DOCS / "accuracy.md", 16), (ROOT / "benchmarks/experiments.md", 100)):
-        shown = [r for r in _text(page).splitlines() if re.match(r"\| [\w ,-]+: (CAM|segmenter)", r)]
+        shown = [r for r in text_of(page).splitlines() if re.match(r"\| [\w ,-]+: (CAM|segmenter)", r)]
         others = _section(page, "At 224 px").splitlines() if page.name == "experiments.md" else []
         shown = [r for r in shown if r not in others]
         assert len(shown) >= number and not [r for r in shown if r not in rows], page
@@ -408,7 +382,7 @@ def test_the_python_page_runs(tmp_path, monkeypatch, rng, capsys):
     monkeypatch.chdir(tmp_path)
     page = DOCS / "how-to/python.md"
     names: dict[str, Any] = {"MODELS": str(models), "IMAGE": str(tmp_path / "image.png"), "PATCH": "patch.png"}
-    for block in _blocks(page, "python"):
+    for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
     assert "('tumour', 'stroma')" in printed and "flps" in printed
@@ -416,7 +390,7 @@ def test_the_python_page_runs(tmp_path, monkeypatch, rng, capsys):
     internal = {"network", "inferer"}
     public = {n for kind in (TissueModel, Segmentation) for n in dir(kind) if not n.startswith("_")}
     public |= {f.name for f in fields(Segmentation)} | {n for n in vars(names["model"]) if not n.startswith("_")}
-    assert {n for n in public - internal if not re.search(rf"\b{n}\b", _text(page))} == set()
+    assert {n for n in public - internal if not re.search(rf"\b{n}\b", text_of(page))} == set()
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch, rng):
@@ -425,22 +399,16 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, rng):
     write_models(tmp_path / "my_run/models", DatasetFacts(classes=("a", "b")))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    (block,) = _blocks(ROOT / "README.md", "python")
+    (block,) = blocks(ROOT / "README.md", "python")
     exec(compile(block, "README.md", "exec"), names)
     assert block.count("\n") <= 10 and names["picture"].shape == (70, 70, 3)
-
-
-def _examples() -> dict[str, str]:
-    """Files that a page shows, by the path in their first line."""
-    blocks = [b for language in ("python", "yaml") for b in _blocks(OWN, language)]
-    return {re.match(r"# (\S+)\n", block)[1]: block for block in blocks}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """The examples of the page, in a folder of their own outside the bundle, none of whose files changes meanwhile."""
     folder = tmp_path_factory.mktemp("own")
-    for name, content in _examples().items():
+    for name, content in examples().items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
     before = _state(BUNDLE)
@@ -486,7 +454,7 @@ def run(files, tissue, tmp_path_factory):
 
 
 def test_own_backbone_and_recipe(run, files, tissue, tmp_path):
-    lines = [line for line in _examples()["my_backbone.py"].splitlines() if line]
+    lines = [line for line in examples()["my_backbone.py"].splitlines() if line]
     assert len(lines) <= 32  # one file, 30 lines
     assert [m for m in run["results"]["scores"] if m.startswith("CAM")] == ["CAM low", "CAM middle", "CAM high", "CAM fused"]
     masks = {p.name for p in Path(run["output_dir"], "pseudo_masks").iterdir() if p.is_dir()}
@@ -520,41 +488,12 @@ def test_the_page_has_every_file_of_a_run_and_every_field_of_a_description(run, 
     }
 
 
-def _overrides_of(key: str) -> Iterator[dict[str, dict[str, Any]]]:
-    """What the page's commands set of a stage's loss."""
-    for words in _commands(OWN):
-        options = _options(words[4:]) if words[3:4] == ["run"] else {}
-        overrides = ast.literal_eval(options.get("overrides", "{}"))
-        if any(key in values for values in overrides.values()):
-            yield overrides
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_own_losses_of_both_networks(run, files, tmp_path, number):
-    """torch's, and those of one's own file, each by the override of the page."""
-    shutil.copytree(run["output_dir"], tmp_path / "out")
-    shutil.copytree(run["model_dir"], tmp_path / "models")
-    overrides = list(_overrides_of("loss"))[number]
-    assert ("torch.nn" in str(overrides)) == (number == 0)
-    names = list(overrides)
-    run_pipeline(
-        run["dataset_dir"], str(tmp_path / "out"), str(tmp_path / "models"), recipe=str(files / "my_recipe"),
-        stages=names, overrides=merge_overrides(SHORT, overrides), progress=False,
-        **_own(files / "my_backbone.py", files / "my_losses.py"),
-    )  # fmt: skip
-    for name in names:
-        (before,), (after,) = (
-            json.loads((p / name / "history.json").read_text()) for p in (Path(run["output_dir"]), tmp_path / "out")
-        )
-        assert np.isfinite(after["train_loss"]) and after["train_loss"] != before["train_loss"]
-        assert _text(tmp_path / "out" / name / "config.yaml").count(overrides[name]["loss"]["_target_"]) == 1
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_own_loss_of_a_mask(run, files, tmp_path, number):
     """torch's and MONAI's, beside the layers' weights and self-training."""
     shutil.copytree(run["output_dir"], tmp_path / "out")
-    overrides = list(_overrides_of("loss#criterion"))[number]
+    said = [parsed(settings_of(words[4:]).get("overrides", "{}")) for words in commands(OWN)]
+    overrides = [o for o in said if "loss#criterion" in o.get("train", {})][number]
     run_pipeline(
         run["dataset_dir"], str(tmp_path / "out"), str(tmp_path / "models"), recipe=str(files / "my_recipe"),
         stages=["train"], overrides=merge_overrides(SHORT, overrides, {"train": {"max_epochs": 2}}), progress=False,
@@ -562,58 +501,6 @@ def test_own_loss_of_a_mask(run, files, tmp_path, number):
     )  # fmt: skip
     rows = json.loads((tmp_path / "out/train/history.json").read_text())
     assert len(rows) == 2 and all(np.isfinite(row["train_loss"]) for row in rows)
-
-
-def test_own_loss_by_the_pipelines_config(run, files, tmp_path):
-    """As on the command line: what an override names reaches the stage, and its fingerprint, as it is written."""
-    shutil.copytree(run["output_dir"], tmp_path / "out")
-    (overrides, *_) = _overrides_of("loss#criterion")
-    places = {"dataset_dir": run["dataset_dir"], "output_dir": str(tmp_path / "out"), "model_dir": str(tmp_path / "models")}
-    _workflow(
-        ["pipeline.yaml"], **places, recipe=str(files / "my_recipe"), stages=["train"],
-        overrides=merge_overrides(SHORT, overrides), **_own(files / "my_backbone.py"),
-    )  # fmt: skip
-    config = yaml.safe_load(_text(tmp_path / "out/train/config.yaml"))
-    assert config["loss"]["criterion"] == overrides["train"]["loss#criterion"]
-
-
-def test_own_dataset(files, tmp_path, rng):
-    """A dataset file of one's own after the pipeline's."""
-    for number in range(6):
-        mask = np.zeros((96, 96), np.uint8)
-        mask[:, 30 + 8 * number :] = 1
-        image = np.where(mask[..., None] == 0, np.uint8([150, 60, 120]), np.uint8([200, 130, 170]))
-        write_image(tmp_path / f"raw/pictures/r{number}.png", image + rng.integers(0, 40, image.shape, dtype=np.uint8))
-        (tmp_path / "raw/outlines").mkdir(exist_ok=True)
-        Image.fromarray(mask).save(tmp_path / f"raw/outlines/r{number}.png")
-    places = {"source": str(tmp_path / "raw"), "dataset_dir": str(tmp_path / "set"), "output_dir": str(tmp_path / "out")}
-    _workflow(
-        ["pipeline.yaml", files / "my_tissue.yaml"], **places, recipe=str(files / "my_recipe"), overrides=SHORT,
-        **_own(files / "my_backbone.py"),
-    )  # fmt: skip
-    facts = read_description(tmp_path / "out/models/model.pt").facts
-    assert facts.name == "My tissue" and facts.patch_size == (64, 64) and facts.mpp == 0.5
-    assert yaml.safe_load(_text(tmp_path / "out/train/config.yaml"))["cutmix"] == 0.0
-    assert "segmenter + gate" in json.loads(_text(tmp_path / "out/evaluate/metrics.json"))["scores"]
-
-
-def test_own_layout(files, tmp_path, rng):
-    """A function of one's own reads files as they lie."""
-    for slide, shade in (("slide_a", 60), ("slide_b", 120)):
-        for y in range(0, 96, 32):
-            for x in range(0, 64, 32):
-                names = ("tumour", "stroma", "tumour+stroma")[(y + x) // 32 % 3]
-                pixels = rng.integers(shade, shade + 90, (64, 64, 3), dtype=np.uint8)
-                write_image(tmp_path / f"raw/{slide}/{y}_{x}_{names}.png", pixels)
-    run_pipeline(
-        str(tmp_path / "set"), str(tmp_path / "out"), str(tmp_path / "models"), source=str(tmp_path / "raw"),
-        prepare={"layout": "slide_folders", "val_fraction": 0.5}, recipe=str(files / "my_recipe"), overrides=SHORT, progress=False,
-        **_own(files / "my_layout.py", files / "my_backbone.py"),
-    )  # fmt: skip
-    entries = read_datalist(tmp_path / "set", "training")
-    assert len(entries) == 6 and entries[1]["position"] == [0, 32] and entries[0]["group"].startswith("slide_")
-    assert len(list(tmp_path.glob("out/pseudo_masks/consensus/*.png"))) == 6
-    assert load_model(tmp_path / "models").classes == ("tumour", "stroma")
 
 
 def _workflow(names: list[str | Path], **overrides: Any) -> Any:
