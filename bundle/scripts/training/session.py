@@ -12,6 +12,7 @@ from monai.handlers import LrScheduleHandler, ValidationHandler
 
 from ..core.processes import is_main
 from ..core.progress import EngineProgress
+from ..networks.narrow_strides import guarded_strides
 from .choice import BestModel, EarlyStop
 from .epoch_log import EpochLog
 from .handlers import History
@@ -130,7 +131,8 @@ class TrainingSession:
         self._attach_to_evaluator()
         self._attach_to_trainer()
         self.trainer.network = in_all_processes(self.network)
-        self.trainer.run()
+        with guarded_strides(self.network):
+            self.trainer.run()
         self.stage.finish({"best": self.best.state_dict()}, [self.history.path])
 
     def _attach_to_evaluator(self) -> None:
