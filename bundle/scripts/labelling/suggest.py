@@ -95,8 +95,8 @@ def suggest_patches(
     """Write the next round: patches of all looks and slides, none like one that is labelled, with the model's opinions; and
     a page that says what labels have brought and promise.
 
-    They are chosen as the first round's are. Patches that the model is in doubt about taught no more than these, and less
-    where doubt is about how much of a tissue a patch must show (``benchmarks/experiments.md``).
+    They are chosen as the first round's are. Patches that the model is in doubt about taught less, by validation regions
+    (``benchmarks/experiments.md``).
 
     Args:
         request: of which patches, where to, and how they are shown.
