@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -56,19 +55,11 @@ def write_int8(
                 quantization.quantize_static(
                     str(prepared), str(path), _Patches(calibration), quant_format=quantization.QuantFormat.QDQ,
                     op_types_to_quantize=_OPERATORS, per_channel=True, activation_type=kinds.QUInt8, weight_type=kinds.QInt8,
-                    reduce_range=_saturates(),
                 )  # fmt: skip
         finally:
             root.setLevel(level)
-    words = "static, QDQ, activations uint8 by their extremes, weights int8 per channel"
-    words += ", of 7 bits" if _saturates() else ""
-    return {**how, "quantisation": {"scheme": words, "patches": len(calibration)}}
-
-
-def _saturates() -> bool:
-    """Whether sums of two products of 8 bits are cut off at 16 bits: on x86 processors without VNNI."""
-    has_vnni = getattr(torch.cpu, "_is_vnni_supported", None)
-    return platform.machine().lower() in {"x86_64", "amd64"} and has_vnni is not None and not has_vnni()
+    scheme = "static, QDQ, activations uint8 by their extremes, weights int8 per channel"
+    return {**how, "quantisation": {"scheme": scheme, "patches": len(calibration)}}
 
 
 class _Patches:
