@@ -86,7 +86,8 @@ def measure_pseudo_masks(options: argparse.Namespace, device: torch.device, fold
 
 def measure_networks(options: argparse.Namespace, device: torch.device, folder: Path) -> dict[str, Any]:
     """What ``networks.py`` measures."""
-    sizes = "--size 32 --batch-size 2 --width 0.25" if options.small else "--batch-size 16"
+    # a large product of bfloat16 takes minutes where the processor has none
+    sizes = "--size 32 --batch-size 2 --width 0.25 --product 128" if options.small else "--batch-size 16"
     return _own_record(networks.main, sizes.split(), options, device, folder)
 
 
@@ -118,7 +119,7 @@ def measure_training(options: argparse.Namespace, device: torch.device, folder: 
     from_memory = {k: alone[k].batch_size / statistics.median(s) for k, s in steps.items()}
     with FlopCounterMode(display=False) as counter:
         contestants[PLAIN].step()
-    peak = networks.peak(device, torch.bfloat16)
+    peak = networks.peak(device, torch.bfloat16, 128 if options.small else 2048)
     flops = counter.get_total_flops() / contestants[PLAIN].batch_size
     shares = {k: rate * flops / peak for k, rate in from_memory.items()}
     rows = [[k, f"{rates[k]:.1f}", f"{rates[k] / rates[PLAIN]:.2f}x"] for k in rates]
