@@ -290,7 +290,12 @@ def test_int8_is_calibrated_on_training_patches_and_near(models, images, expecte
     assert content["quantisation"]["patches"] == 40 and content["opset"] == 18
     assert 1e-4 < content["check"]["largest_difference"] < 0.5 and content["check"]["equal_argmax"] >= 0.97
     onnx = pytest.importorskip("onnx")
-    operators = [node.op_type for node in onnx.load(folder / "segmenter.int8.onnx").graph.node]
+    graph = onnx.load(folder / "segmenter.int8.onnx").graph
+    held = {i.name: i for i in graph.initializer}
+    scaled = [n.input for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in held]
+    weights = [names for names in scaled if len(held[names[0]].dims) == 4]
+    assert weights and all(list(held[scale].dims) == list(held[w].dims[:1]) for w, scale, *_ in weights)  # per channel
+    operators = [node.op_type for node in graph.node]
     assert operators.count("QuantizeLinear") >= operators.count("Conv") > 5
     places = {"model_dir": str(models), "dataset_dir": str(images), "output_dir": str(tmp_path)}
     run_config("inference", places, form="onnx_int8")

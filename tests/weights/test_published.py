@@ -155,7 +155,7 @@ def test_segmenter_training_steps(parity, segmenter_file, two_threads):
     Batch statistics of two values (the pooled branch) amplify: in float64, weights disturbed by 1e-10 of themselves change
     the second loss by 4e-5 of itself, the third and the fourth by 1.7e-2 and 1.3e-2. Float32 rounds by 6e-8, each
     instruction set its own way. So the published bound holds for all four where sums round as they did when the arrays
-    were made; elsewhere for the first, and the others are within what disturbances of 1e-7 made of them.
+    were made; elsewhere for the first, and the others are within what disturbances of 1e-10 to 1e-7 made of them.
     """
     arrays = np.load(parity / "segmenter_steps.npz")
     network = load_published(segmenter(), segmenter_file, "segmenter").train()
