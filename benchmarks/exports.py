@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", required=True, type=Path, help="folder of the runs of benchmarks/accuracy.py")
     parser.add_argument("--datasets", nargs="+", default=["glas", "wsss4luad"])
     parser.add_argument("--seed", type=int, default=0, help="run of WORK (default 0)")
+    parser.add_argument(
+        "--forms", nargs="+", choices=FORMS, default=list(FORMS), help="exports beside PyTorch (default all)"
+    )
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 16])
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default 7)")
     parser.add_argument("--calls", type=int, default=2, help="passes over 16 patches in a turn (default 2)")
@@ -53,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for number, dataset in enumerate(options.datasets):
             run, folder = options.work / dataset / str(options.seed), Path(scratch) / dataset
-            weights = exported(run, folder)
+            weights = exported(run, folder, options.forms)
             results["checks"][dataset] = weights.pop("checks")
             if not options.no_scores:
-                results["scores"][dataset] = scores(run, folder)
+                results["scores"][dataset] = scores(run, folder, options.forms)
             if number == 0:
                 patches = known_patches(run / "data", 16, weights["segmenter"].description.patch_size)
-                contestants = networks(weights, folder, not options.no_compile)
+                contestants = networks(weights, folder, not options.no_compile, options.forms)
                 for size in options.batch_sizes:
                     results["speed"][size] = speed(contestants, patches, size, options.rounds, options.calls)
     load.append(os.getloadavg()[0])
@@ -70,17 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def exported(run: Path, folder: Path) -> dict[str, Any]:
+def exported(run: Path, folder: Path, forms: Sequence[str] = FORMS) -> dict[str, Any]:
     """Weights of a run by their kinds, whose exports are written; ``checks`` of these."""
     models = run / "default" / "models"
     weights: dict[str, Any] = {kind: load_weights(models / FILES[kind], kind) for kind in ("segmenter", "classifier")}
     size = weights["segmenter"].description.patch_size
     calibration, patches = calibration_patches(run / "data", 64, size, seed=1), known_patches(run / "data", 32, size)
-    checks = write_exports(folder, weights, patches, None, ("segmenter", "classifier"), FORMS, calibration)
+    checks = write_exports(folder, weights, patches, None, ("segmenter", "classifier"), forms, calibration)
     return {**weights, "checks": checks}
 
 
-def networks(weights: dict[str, Weights], folder: Path, compiled: bool) -> dict[str, torch.nn.Module]:
+def networks(
+    weights: dict[str, Weights], folder: Path, compiled: bool, forms: Sequence[str] = FORMS
+) -> dict[str, torch.nn.Module]:
     """The gated segmenter in every form."""
 
     def gated(*parts: torch.nn.Module, amp: bool = False) -> torch.nn.Module:
@@ -94,7 +99,7 @@ def networks(weights: dict[str, Weights], folder: Path, compiled: bool) -> dict[
     if compiled:
         found[COMPILED] = gated(*folded)
         found[COMPILED].compile()
-    for form in FORMS:
+    for form in forms:
         found[NAMES[form]] = gated(*(in_form(w, form, folder) for w in both))
     return found
 
@@ -126,10 +131,10 @@ def speed(
     return {n: {"seconds": s, "patches_per_second": count / statistics.median(s)} for n, s in seconds.items()} | failed
 
 
-def scores(run: Path, folder: Path) -> dict[str, dict[str, float]]:
+def scores(run: Path, folder: Path, forms: Sequence[str] = FORMS) -> dict[str, dict[str, float]]:
     """mIoU and FwIoU of the validation regions in each form."""
     found = {}
-    for form in ("pytorch", *FORMS):
+    for form in ("pytorch", *forms):
         model = load_model(run / "default/models", "cpu", quality="fast", amp=False, form=form, export_dir=str(folder))
         found[form] = measure(model, run / "data", "validation")
         print(f"{run.parent.name} {form}: {found[form]}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..core.extras import extra
+from .bias_correction import correct_biases
 from .onnx_files import write_onnx
 
 __all__ = ["write_int8"]
@@ -24,7 +25,8 @@ _OPERATORS = ["Conv", "Gemm", "Add", "Mul", "Clip", "Relu", "Concat", "Pad", "Re
 def write_int8(
     network: nn.Module, path: Path, example: torch.Tensor, output: str, calibration: torch.Tensor
 ) -> dict[str, Any]:
-    """Write a network, quantised statically: weights per channel, activations by the largest and smallest value seen.
+    """Write a network, quantised statically: weights per channel, activations by the largest and smallest value seen, biases
+    corrected for what rounding does to the weights (:func:`~.bias_correction.correct_biases`).
 
     Args:
         network: in evaluation mode, on the CPU.
@@ -56,9 +58,10 @@ def write_int8(
                     str(prepared), str(path), _Patches(calibration), quant_format=quantization.QuantFormat.QDQ,
                     op_types_to_quantize=_OPERATORS, per_channel=True, activation_type=kinds.QUInt8, weight_type=kinds.QInt8,
                 )  # fmt: skip
+            correct_biases(prepared, path, calibration)
         finally:
             root.setLevel(level)
-    scheme = "static, QDQ, activations uint8 by their extremes, weights int8 per channel"
+    scheme = "static, QDQ, activations uint8 by their extremes, weights int8 per channel, biases corrected"
     return {**how, "quantisation": {"scheme": scheme, "patches": len(calibration)}}
 
 
