@@ -71,10 +71,15 @@ with stopping.working(lambda: "stage train, after epoch 3 of 12"):
 }
 
 
+def _heed():
+    """Whatever the tests were started by: the background of a script ignores Ctrl-C, and so do all that it starts."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _begin(tmp_path, work):
-    process = subprocess.Popen(
-        [sys.executable, "-c", BEGIN + work, str(tmp_path / "left")], stdout=-1, stderr=-1, text=True, start_new_session=True
-    )
+    words = [sys.executable, "-c", BEGIN + work, str(tmp_path / "left")]
+    process = subprocess.Popen(words, stdout=-1, stderr=-1, text=True, start_new_session=True, preexec_fn=_heed)
     assert process.stdout.readline() == "ready\n"
     return process
 
